@@ -1,1 +1,4 @@
-"""The rules of the notice as plain functions and values: standard library only, no clock, no rows, no translation."""
+"""The rules of the notice as plain functions and values.
+
+Standard library only: no clock, no rows, no translation.
+"""

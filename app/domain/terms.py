@@ -1,6 +1,6 @@
 """The closed vocabularies of the process, one enumeration a term (docs/glossary.md).
 
-Members are stored by value; a value is never renamed, because rows and configuration packs carry it.
+Members are stored by value; a value is never renamed: rows and configuration packs carry it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class AccountKind(StrEnum):
 class LoginMethod(StrEnum):
     """登录方式 (notice 三(二))."""
 
-    PASSWORD = "password"
+    PASSWORD = "password"  # noqa: S105 -- a way to sign in, not a secret
     SMS_CODE = "sms_code"
     ESSC = "essc"
     TOTP = "totp"
@@ -237,3 +237,31 @@ class PortalMode(StrEnum):
 
     PRODUCTION = "production"
     REHEARSAL = "rehearsal"
+
+
+class DayKind(StrEnum):
+    """节假日 / 调休上班日."""
+
+    HOLIDAY = "holiday"
+    MAKEUP_WORKDAY = "makeup_workday"
+
+
+class DueKind(StrEnum):
+    """What falls due at `Application.due_at`; each kind has its sweep (rules 3.5)."""
+
+    WINDOW_CLOSE = "window_close"
+    PUBLICITY_OPENING = "publicity_opening"
+    PUBLICITY_END = "publicity_end"
+    UNIT_PUSH = "unit_push"
+    NODE_FORWARD = "node_forward"
+    CORRECTION = "correction"
+    POLICY_REVIEW = "policy_review"
+    ONLINE_REVIEW = "online_review"
+
+
+class SpecialtyOrigin(StrEnum):
+    """Where a specialty of the catalogue comes from."""
+
+    DIRECTIVE = "directive"
+    PROPOSAL = "proposal"
+    DEMO = "demo"
