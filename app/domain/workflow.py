@@ -188,7 +188,7 @@ class Target:
 class Transition:
     """One row of rules 3.2 for one source state.
 
-    All of `when` must hold for the row to apply at all; then the first target whose guard holds wins.
+    All of `when` must hold for the row to apply; then the first target whose guard holds wins.
     """
 
     row: int
