@@ -94,20 +94,17 @@ class WindowClosedError(ConflictError):
 
 
 class MilestoneOrderError(RuleViolation):
-    """The milestones of a plan line are out of order. Params: `earlier`, `later`."""
+    """The milestones of a plan line are out of order (Y1)."""
 
     code = "milestone_order"
-    template = N_("%(earlier)s must come before %(later)s. Correct the dates of the plan line.")
+    template = N_("The dates of the plan line are out of order. Correct them.")
 
 
 class RescheduleRefusedError(RuleViolation):
-    """A plan line cannot be moved like this (rules A9). Params: `milestone`, `current`."""
+    """A plan line whose window has opened may only be lengthened (rules A9). Params: `current`."""
 
     code = "reschedule_refused"
-    template = N_(
-        "The window has opened, so %(milestone)s may only be lengthened: "
-        "choose a date not earlier than %(current)s."
-    )
+    template = N_("The window has opened, so dates may only be moved later.")
 
 
 class CalendarError(DomainError):

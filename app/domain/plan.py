@@ -63,21 +63,36 @@ class PlanWindow:
         Raises MilestoneOrderError naming the first pair that is wrong (Y1).
         """
         receipt_on = beijing_date(self.receipt_due_at)
-        start, end = N_("The start of the window"), N_("the end of the window")
-        receipt, policy = N_("the receipt deadline"), N_("the policy-review deadline")
-        pairs = (
-            (self.opens_at < self.closes_at, start, end),
-            (self.closes_at < self.receipt_due_at, N_("The end of the window"), receipt),
-            (receipt_on < self.policy_review_due_on, N_("The receipt deadline"), policy),
+        checks = (
+            (
+                self.opens_at < self.closes_at,
+                N_("The window must start before it ends. Correct the dates of the plan line."),
+            ),
+            (
+                self.closes_at < self.receipt_due_at,
+                N_(
+                    "The window must end before the receipt deadline. "
+                    "Correct the dates of the plan line."
+                ),
+            ),
+            (
+                receipt_on < self.policy_review_due_on,
+                N_(
+                    "The receipt deadline must come before the policy-review deadline. "
+                    "Correct the dates of the plan line."
+                ),
+            ),
             (
                 self.policy_review_due_on <= self.online_review_due_on,
-                N_("The policy-review deadline"),
-                N_("the online-review deadline"),
+                N_(
+                    "The policy-review deadline must not come after the online-review deadline. "
+                    "Correct the dates of the plan line."
+                ),
             ),
         )
-        for is_ordered, earlier, later in pairs:
+        for is_ordered, template in checks:
             if not is_ordered:
-                raise MilestoneOrderError(earlier=earlier, later=later)
+                raise MilestoneOrderError(template)
 
     def is_open(self, now: datetime) -> bool:
         """Return whether a submission arriving now is inside, in whole seconds (A7).
@@ -185,28 +200,44 @@ class PlanWindow:
                 ),
                 opens=_show(self.opens_at),
             )
-        milestones = (
-            (N_("the end of the window"), self.closes_at, proposed.closes_at),
-            (N_("the receipt deadline"), self.receipt_due_at, proposed.receipt_due_at),
-        )
-        for milestone, current, later in milestones:
-            if later < current:
-                raise RescheduleRefusedError(milestone=milestone, current=_show(current))
-        days = (
+        policy_on, review_on = self.policy_review_due_on, self.online_review_due_on
+        checks = (
             (
-                N_("the policy-review deadline"),
-                self.policy_review_due_on,
-                proposed.policy_review_due_on,
+                proposed.closes_at >= self.closes_at,
+                _show(self.closes_at),
+                N_(
+                    "The window has opened, so its end may only be moved later: "
+                    "choose a time not before %(current)s."
+                ),
             ),
             (
-                N_("the online-review deadline"),
-                self.online_review_due_on,
-                proposed.online_review_due_on,
+                proposed.receipt_due_at >= self.receipt_due_at,
+                _show(self.receipt_due_at),
+                N_(
+                    "The window has opened, so the receipt deadline may only be moved later: "
+                    "choose a time not before %(current)s."
+                ),
+            ),
+            (
+                proposed.policy_review_due_on >= policy_on,
+                policy_on.isoformat(),
+                N_(
+                    "The window has opened, so the policy-review deadline may only be moved "
+                    "later: choose a day not before %(current)s."
+                ),
+            ),
+            (
+                proposed.online_review_due_on >= review_on,
+                review_on.isoformat(),
+                N_(
+                    "The window has opened, so the online-review deadline may only be moved "
+                    "later: choose a day not before %(current)s."
+                ),
             ),
         )
-        for milestone, current_on, later_on in days:
-            if later_on < current_on:
-                raise RescheduleRefusedError(milestone=milestone, current=current_on.isoformat())
+        for is_lengthened, shown, template in checks:
+            if not is_lengthened:
+                raise RescheduleRefusedError(template, current=shown)
 
 
 def _show(instant: datetime) -> str:
