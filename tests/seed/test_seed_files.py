@@ -401,7 +401,7 @@ def test_parameters_have_unique_keys_and_defaults_within_their_limits() -> None:
         if parameter["type"] == "choice":
             assert default in parameter["choices"]
         if parameter["type"] == "month_day":
-            assert datetime.strptime(f"2022-{default}", "%Y-%m-%d")
+            assert date.fromisoformat(f"2022-{default}")
 
 
 def test_parameters_carry_the_defaults_of_the_rules() -> None:
@@ -660,14 +660,14 @@ def test_resident_id_numbers_carry_valid_check_digits_and_guizhou_prefixes() -> 
             assert len(number) == 18
             assert ric.calc_check_digit(number) == number[-1]
             assert number[:6] in divisions
-            assert datetime.strptime(number[6:14], "%Y%m%d")
+            assert date.fromisoformat(number[6:14])
 
 
 def test_profiles_agree_with_the_document_number() -> None:
     for person in load("demo/people.yaml")["applicants"]:
         number = person["resident_id_number"]
         assert person["login"] == number
-        assert person["profile"]["born_on"] == datetime.strptime(number[6:14], "%Y%m%d").date()
+        assert person["profile"]["born_on"] == date.fromisoformat(number[6:14])
         gender = Gender.MALE if int(number[16]) % 2 else Gender.FEMALE
         assert person["profile"]["gender"] == gender
 
