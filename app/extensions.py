@@ -1,0 +1,30 @@
+"""Process-wide extensions and the unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask_appbuilder import SQLA, Model
+from flask_migrate import Migrate
+from flask_session import Session as ServerSideSession
+from flask_wtf.csrf import CSRFProtect
+from sqlalchemy.orm import Session
+
+# One metadata for FAB's tables and ours: with its own, a migration would drop every table.
+db = SQLA(metadata=Model.metadata)
+migrate = Migrate(compare_type=True)
+csrf = CSRFProtect()
+server_side_session = ServerSideSession()
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """One database transaction: commit at the end, roll back on any error."""
+    session: Session = db.session()
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise

@@ -1,0 +1,34 @@
+"""The screens. `register()` is the whole menu: one line a module, in the order of the side bar."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import Any
+
+MODULES = (
+    "lookup",
+    "home",
+    "public",
+    "applicant",
+    "applications",
+    "publicity",
+    "meetings",
+    "expert",
+    "results",
+    "units",
+    "accounts",
+    "specialties",
+    "committees",
+    "plan",
+    "settings",
+    "rehearsal",
+    "audit",
+)
+
+
+def register(appbuilder: Any) -> None:
+    """Let every module of views add its screens to the menu."""
+    for name in MODULES:
+        if importlib.util.find_spec(f"app.views.{name}"):
+            importlib.import_module(f"app.views.{name}").register(appbuilder)

@@ -1,0 +1,106 @@
+"""Every failure in words: a page for people, JSON for programs, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask, g, jsonify, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import NoResultFound, OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from app.domain.errors import DomainError
+from app.extensions import db
+from app.security.scope import ScopeError
+from app.views.messages import explain
+
+log = logging.getLogger(__name__)
+
+
+def register(app: Flask) -> None:
+    """Answer domain errors, HTTP errors and the unexpected."""
+    app.register_error_handler(DomainError, answer_domain_error)
+    app.register_error_handler(ScopeError, answer_scope_error)
+    app.register_error_handler(NoResultFound, answer_not_found)
+    app.register_error_handler(CSRFError, answer_csrf_error)
+    app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(OperationalError, answer_database_down)
+    app.register_error_handler(Exception, answer_unexpected)
+
+
+def wants_json() -> bool:
+    """Whether the caller is a program: the API, or a script that asks for JSON."""
+    if request.path.startswith("/api/") or request.is_json:
+        return True
+    best = request.accept_mimetypes.best_match(["text/html", "application/json"])
+    return best == "application/json"
+
+
+def respond(status: int, code: str, message: str) -> Any:
+    """The same failure as JSON or as a page."""
+    if wants_json():
+        return jsonify(code=code, message=message), status
+    page = render_template("errors/error.html", status=status, code=code, message=message)
+    return page, status
+
+
+def answer_domain_error(error: DomainError) -> Any:
+    """A rule says no: 409, 422 or 403 with the sentence that says what to do."""
+    db.session.rollback()
+    return respond(error.http_status, error.code, explain(error))
+
+
+def answer_scope_error(_error: ScopeError) -> Any:
+    """A write outside the scope."""
+    db.session.rollback()
+    return respond(403, "out_of_scope", _("This lies outside your unit's scope."))
+
+
+def answer_not_found(_error: NoResultFound) -> Any:
+    """A row that is not there, or not for this account."""
+    return respond(404, "not_found", _("There is nothing here, or it is not for your account."))
+
+
+def answer_csrf_error(_error: CSRFError) -> Any:
+    """A form from an ended session."""
+    message = _("The page was open too long or your session has ended. Go back, reload and try again.")
+    return respond(400, "form_expired", message)
+
+
+MESSAGES = {
+    400: lambda: _("The request cannot be understood. Go back and check the entries."),
+    401: lambda: _("Please sign in."),
+    403: lambda: _("Your account may not do this. Ask your unit's administrator."),
+    404: lambda: _("There is nothing here, or it is not for your account."),
+    405: lambda: _("This address cannot be used like that. Go back and use the page's buttons."),
+    413: lambda: _("The upload is too large. Make the file smaller and try again."),
+    429: lambda: _("Too many requests. Wait a minute and try again."),
+}
+
+
+def answer_http_error(error: HTTPException) -> Any:
+    """Werkzeug's errors in our words; redirects pass."""
+    if error.response is not None or (error.code or 500) < 400:
+        return error
+    status = error.code or 500
+    message = MESSAGES.get(status, lambda: _("Something went wrong. Try again later."))()
+    return respond(status, f"http_{status}", message)
+
+
+def answer_database_down(error: OperationalError) -> Any:
+    """The database is away: 503, and say so."""
+    log.error("database unavailable: %s", error.__class__.__name__)
+    g.pop("user", None)
+    return respond(
+        503, "unavailable", _("The system is busy or under maintenance. Nothing was lost; try again.")
+    )
+
+
+def answer_unexpected(error: Exception) -> Any:
+    """A defect of ours: logged without personal data, answered without a traceback."""
+    db.session.rollback()
+    log.exception("unexpected failure")
+    del error
+    return answer_http_error(InternalServerError())

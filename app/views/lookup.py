@@ -1,0 +1,66 @@
+"""/lookup/<table>: what pickers ask while somebody types; scoped like every list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import abort, jsonify, request
+from flask_appbuilder import expose
+from flask_login import current_user
+from sqlalchemy import or_, select
+
+from app import models as m
+from app.extensions import db
+from app.security.actors import current_actor
+from app.security.scope import read_criterion
+from app.views.base import PortalView
+
+LIMIT = 20
+
+SEARCHED: dict[str, tuple[type, tuple[Any, ...]]] = {
+    "unit": (m.Unit, (m.Unit.name, m.Unit.pinyin, m.Unit.code)),
+    "person": (m.Person, (m.Person.name, m.Person.pinyin)),
+    "division": (m.Division, (m.Division.name, m.Division.code)),
+    "series": (m.Series, (m.Series.name, m.Series.slug)),
+    "specialty_group": (m.SpecialtyGroup, (m.SpecialtyGroup.name,)),
+    "specialty": (m.Specialty, (m.Specialty.name,)),
+    "committee": (m.Committee, (m.Committee.name,)),
+    "plan_line": (m.PlanLine, (m.PlanLine.series_text,)),
+    "evaluation_plan": (m.EvaluationPlan, (m.EvaluationPlan.heading,)),
+}
+
+
+class LookupView(PortalView):
+    """Answers `[{id, text}]` for the pickers of forms and filters."""
+
+    route_base = "/lookup"
+
+    @expose("/<string:table>")
+    def find(self, table: str) -> Any:
+        """At most 20 rows of `table` whose name, pinyin initials or code match `q`."""
+        if not current_user.is_authenticated:
+            abort(401)
+        if table not in SEARCHED:
+            abort(404)
+        model, columns = SEARCHED[table]
+        term = request.args.get("q", "").strip()[:60]
+        query = select(model).where(read_criterion(model, current_actor()))
+        if term:
+            starts = [column.ilike(f"{_escape(term)}%") for column in columns]
+            inside = [columns[0].ilike(f"%{_escape(term)}%")]
+            query = query.where(or_(*starts, *inside))
+        rows = db.session.scalars(query.order_by(columns[0]).limit(LIMIT))
+        return jsonify([{"id": _key(row), "text": str(row)} for row in rows])
+
+
+def _escape(term: str) -> str:
+    return term.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+
+
+def _key(row: Any) -> Any:
+    return row.code if isinstance(row, m.Division) else row.id
+
+
+def register(appbuilder: Any) -> None:
+    """Add the look-up."""
+    appbuilder.add_view_no_menu(LookupView)

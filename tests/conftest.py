@@ -1,0 +1,175 @@
+"""The shared cast of the tests: real PostgreSQL and Redis, a seeded database, signed-in clients.
+
+`app` runs each test in one transaction that is rolled back. Tests with several connections, threads or processes take
+`own_app`, a database of their own cloned from the seeded template in about 0.1 s.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import create_engine, select, text
+
+from app import create_app
+from app.domain.calendar import BEIJING
+from app.embedded import Servers, servers
+from app.extensions import db
+from app.models import Account, Person, Unit
+from app.security.actors import actor_of
+from app.services.actors import Actor
+
+PASSWORD = "Pingshen@2022"
+_numbers = itertools.count(1)
+
+
+def at(text_: str) -> datetime:
+    """A Beijing instant written out: at("2022-08-05T17:00:00")."""
+    return datetime.fromisoformat(text_).replace(tzinfo=BEIJING)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Embedded PostgreSQL and Redis for the whole session."""
+    with servers(tmp_path_factory.mktemp("var"), durable=False) as found:
+        yield found
+
+
+def make_app(running: Servers, database: str, files: Path, **overrides: Any) -> Flask:
+    """An application on one database of the embedded server."""
+    assert running.postgres is not None
+    return create_app(
+        TESTING=True,
+        DATABASE_URL=running.postgres.url_of(database),
+        REDIS_URL=running.redis_url,
+        OBJECT_STORE_URL=files.as_uri(),
+        WTF_CSRF_ENABLED=False,
+        RATELIMIT_ENABLED=False,
+        AUTH_RATE_LIMITED=False,
+        SERVER_NAME="localhost",
+        **overrides,
+    )
+
+
+def run_sql(running: Servers, *statements: str) -> None:
+    """Run statements outside any transaction."""
+    assert running.postgres is not None
+    engine = create_engine(running.postgres.url_of("postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def template(running: Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with tables, permissions, seed and demo data, to be cloned."""
+    run_sql(running, "CREATE DATABASE template_seeded")
+    app = make_app(running, "template_seeded", tmp_path_factory.mktemp("files"))
+    with app.app_context():
+        db.create_all()
+        runner = app.test_cli_runner()
+        for command in ("init", "seed"):
+            result = runner.invoke(args=[command])
+            assert result.exit_code == 0, result.output
+        db.session.remove()
+        db.engine.dispose()
+    return "template_seeded"
+
+
+@pytest.fixture(scope="session")
+def session_app(
+    running: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Flask]:
+    """One application for all tests that roll back."""
+    run_sql(running, f"CREATE DATABASE shared TEMPLATE {template}")
+    app = make_app(running, "shared", tmp_path_factory.mktemp("files"))
+    db.session.configure(join_transaction_mode="create_savepoint")
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(session_app: Flask) -> Iterator[Flask]:
+    """The application inside a transaction that ends with the test."""
+    with session_app.app_context():
+        engine = db.engine
+        connection = engine.connect()
+        outer = connection.begin()
+        db.engines[None] = connection  # type: ignore[assignment]
+        try:
+            yield session_app
+        finally:
+            db.session.remove()
+            db.engines[None] = engine
+            outer.rollback()
+            connection.close()
+
+
+@pytest.fixture
+def own_app(running: Servers, template: str, tmp_path: Path) -> Iterator[Flask]:
+    """An application on a database of its own, for tests with several connections."""
+    name = f"own_{next(_numbers)}"
+    run_sql(running, f"CREATE DATABASE {name} TEMPLATE {template}")
+    app = make_app(running, name, tmp_path)
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    run_sql(running, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def account(app: Flask) -> Callable[[str], Account]:
+    """account("province") or account("王敏"): a demo account by login or by name."""
+
+    def find(name: str) -> Account:
+        by_login = db.session.scalar(select(Account).where(Account.username == name))
+        return by_login or db.session.scalars(
+            select(Account).join(Person, Person.id == Account.person_id).where(Person.name == name)
+        ).one()
+
+    return find
+
+
+@pytest.fixture
+def actor(account: Callable[[str], Account]) -> Callable[[str], Actor]:
+    """actor("王敏"): the same account as services see it."""
+    return lambda name: actor_of(account(name))
+
+
+@pytest.fixture
+def unit(app: Flask) -> Callable[[str], Unit]:
+    """unit("贵阳市人力资源和社会保障局"): a unit by its name."""
+    return lambda name: db.session.scalars(select(Unit).where(Unit.name == name)).one()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser nobody has signed in with."""
+    return app.test_client()
+
+
+@pytest.fixture
+def sign_in(
+    app: Flask, account: Callable[[str], Account]
+) -> Callable[[str], FlaskClient]:
+    """sign_in("province"): a client signed in through the login page."""
+
+    def enter(name: str) -> FlaskClient:
+        found = account(name)
+        client = app.test_client()
+        login = found.person.identity_number if found.person else found.username
+        answer = client.post("/login/", data={"login": login, "password": PASSWORD})
+        assert answer.status_code == 302, answer.get_data(as_text=True)[:2000]
+        return client
+
+    return enter
