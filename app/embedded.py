@@ -188,7 +188,9 @@ class Account:
             return command
         cap = f"+{self.capability}"
         ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        return ["setpriv", *ids, f"--inh-caps={cap}", f"--ambient-caps={cap}", "--", *command]
+        # initdb asks access(2), which counts capabilities only without the set-uid fix-up
+        bits = "--securebits=+no_setuid_fixup"
+        return ["setpriv", *ids, bits, f"--inh-caps={cap}", f"--ambient-caps={cap}", *command]
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -226,7 +228,7 @@ def _account_for(program: Path, data: Path) -> Account | None:
 
 
 def _can_use(account: Account, program: Path, data: Path) -> bool:
-    for probe in ([str(program), "--version"], ["ls", str(data)]):
+    for probe in ([str(program), "--version"], ["test", "-x", str(program)], ["ls", str(data)]):
         try:
             done = subprocess.run(
                 account.command(probe), capture_output=True, check=False, **account.ids
@@ -243,7 +245,8 @@ def _wheel_folder(package: str) -> Path | None:
     return Path(found.origin).parent if found and found.origin else None
 
 
-def _wait_until(ready: Callable[[], bool], *, seconds: float) -> bool:
+def wait_until(ready: Callable[[], bool], *, seconds: float) -> bool:
+    """Ask again and again; False when it did not become true in time."""
     until = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > until:
@@ -252,7 +255,8 @@ def _wait_until(ready: Callable[[], bool], *, seconds: float) -> bool:
     return True
 
 
-def _last_line(log: Path) -> str:
+def last_line(log: Path) -> str:
+    """Return the line of a log that most likely says why a program ended."""
     with contextlib.suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         for line in reversed(lines):
@@ -263,8 +267,8 @@ def _last_line(log: Path) -> str:
     return "no reason given"
 
 
-def _die_with_parent(signum: int) -> Callable[[], None] | None:
-    """Return a hook that ends a throw-away child when this process dies, where the system can."""
+def die_with_parent(signum: int) -> Callable[[], None] | None:
+    """Return a hook that has a child ended when this process dies, where the system can."""
     if not sys.platform.startswith("linux"):
         return None
     import ctypes  # noqa: PLC0415 -- Linux alone needs it
@@ -288,7 +292,7 @@ class _Server:
 
     @property
     def log(self) -> Path:
-        return self.var / "log" / f"{self.name}.log"
+        return self.var / "log" / f"{self.name.lower()}.log"
 
     def answers(self) -> bool:
         raise AssertionError("each server knows how it is asked")
@@ -304,17 +308,17 @@ class _Server:
         if self.answers():
             return
         if self.pid() is not None:  # it is starting, recovering or stopping
-            _wait_until(lambda: self.answers() or self.pid() is None, seconds=START_SECONDS)
+            wait_until(lambda: self.answers() or self.pid() is None, seconds=START_SECONDS)
             if self.answers():
                 return
         self.launch()
         process = self.process
         assert process is not None
-        _wait_until(lambda: self.answers() or process.poll() is not None, seconds=START_SECONDS)
+        wait_until(lambda: self.answers() or process.poll() is not None, seconds=START_SECONDS)
         if not self.answers():
             self.stop()
             raise EmbeddedError(
-                f"The embedded {self.name} does not start: {_last_line(self.log)} (see {self.log})."
+                f"The embedded {self.name} does not start: {last_line(self.log)} (see {self.log})."
             )
 
     def stop(self) -> None:
@@ -346,7 +350,7 @@ class _Server:
                 cwd=cwd,
                 # Ctrl-C reaches whoever uses the server; it is stopped after its last user
                 start_new_session=True,
-                preexec_fn=None if self.durable else _die_with_parent(signal.SIGQUIT),
+                preexec_fn=None if self.durable else die_with_parent(signal.SIGQUIT),
                 **(account.ids if account else {}),
             )
 

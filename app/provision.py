@@ -1,0 +1,154 @@
+"""What every start of the portal needs: servers within reach, their addresses, a prepared database.
+
+Shared by ``app.launch`` (one command) and ``app.supervise`` (the whole portal).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import redis
+
+import config
+from app.embedded import PostgresServer, RedisServer, Servers, open_var, servers, socket_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_POSTGRES = 150000
+
+
+class LaunchError(Exception):
+    """The portal cannot start; the text is one line that says what to do."""
+
+
+def environment(running: Servers) -> dict[str, str]:
+    """Return the environment of the portal's processes."""
+    here = str(ROOT)
+    path = os.environ.get("PYTHONPATH", "")
+    if here not in path.split(os.pathsep):
+        path = os.pathsep.join(part for part in (here, path) if part)
+    return os.environ | {
+        "PYTHONPATH": path,
+        "VAR": str(config.VAR),
+        "DATABASE_URL": config.DATABASE_URL or running.database_url,
+        "REDIS_URL": config.REDIS_URL or running.redis_url,
+    }
+
+
+def addresses_only() -> Servers:
+    """Return the addresses the embedded servers would have, starting nothing."""
+    var = open_var(config.VAR)
+    sockets = socket_folder(var)
+    return Servers(PostgresServer(var, sockets), None, RedisServer(var, sockets).url)
+
+
+@contextlib.contextmanager
+def reachable_servers(*, with_redis: bool) -> Iterator[Servers]:
+    """Keep the servers within reach: the configured ones, embedded ones for the rest."""
+    check_database(config.DATABASE_URL)
+    if with_redis:
+        check_redis(config.REDIS_URL)
+    embedded_redis = with_redis and not config.REDIS_URL
+    with servers(
+        config.VAR, with_postgres=not config.DATABASE_URL, with_redis=embedded_redis
+    ) as running:
+        yield running
+
+
+def check_database(url: str) -> None:
+    """Raise LaunchError unless a configured PostgreSQL answers and is new enough."""
+    if not url:
+        return
+    try:
+        with psycopg.connect(
+            url.replace("postgresql+psycopg://", "postgresql://", 1), connect_timeout=5
+        ) as connection:
+            version = connection.info.server_version
+    except psycopg.Error as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
+        raise LaunchError(
+            f"The database at DATABASE_URL cannot be reached: {reason}. "
+            "Correct the address, or unset it to use the embedded one."
+        ) from error
+    if version < OLDEST_POSTGRES:
+        raise LaunchError(
+            f"The database at DATABASE_URL is PostgreSQL {version // 10000}: 15 or newer is needed."
+        )
+
+
+def check_redis(url: str) -> None:
+    """Raise LaunchError unless a configured Redis answers."""
+    if not url:
+        return
+    client = redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5)
+    try:
+        client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise LaunchError(
+            f"Redis at REDIS_URL cannot be reached: {error}. "
+            "Correct the address, or unset it to use the embedded one."
+        ) from error
+    finally:
+        client.close()
+
+
+# --------------------------------------------------------------------------- preparing
+
+
+def stamp_file() -> Path:
+    """The file that says what the embedded database was last prepared with."""
+    return config.VAR / "prepared"
+
+
+def accounts_file() -> Path:
+    """The demo accounts as they were printed when the database was prepared."""
+    return config.VAR / "demo-accounts.txt"
+
+
+def fingerprint(running: Servers) -> str:
+    """Hash what preparing depends on: this very database, the code, the migrations, the seed."""
+    assert running.postgres is not None
+    cluster = (running.postgres.data / "PG_VERSION").stat()
+    digest = hashlib.sha256(f"{cluster.st_ino} {cluster.st_mtime_ns} {config.PORTAL_MODE}".encode())
+    files = [ROOT / "config.py"]
+    for folder, patterns in (
+        ("app", ("*.py",)),
+        ("migrations", ("*.py",)),
+        ("seed", ("*.yaml", "*.yml", "*.csv", "*.json")),
+    ):
+        for pattern in patterns:
+            files += (ROOT / folder).rglob(pattern)
+    for file in sorted(files):
+        digest.update(f"\0{file.relative_to(ROOT)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def prepare(running: Servers, env: dict[str, str]) -> None:
+    """Migrate, write permissions and roles, seed; skipped where nothing changed since.
+
+    A configured database is always prepared: it may have been restored or replaced meanwhile.
+    """
+    wanted = fingerprint(running) if running.postgres else ""
+    stamp = stamp_file()
+    if wanted and stamp.exists() and stamp.read_text(encoding="ascii").strip() == wanted:
+        return
+    print("Preparing the database …", file=sys.stderr, flush=True)
+    stamp.unlink(missing_ok=True)
+    command = [sys.executable, "-P", "-m", "app", "prepare", "--accounts-file"]
+    command.append(str(accounts_file()))
+    log = config.VAR / "log" / "prepare.log"
+    with log.open("w+b") as file:
+        done = subprocess.run(command, env=env, stdout=file, stderr=file, check=False)
+    if done.returncode != 0:
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        reason = lines[-1].strip() if lines else "no reason given"
+        raise LaunchError(f"The database cannot be prepared: {reason} (see {log}).")
+    if wanted:
+        stamp.write_text(wanted + "\n", encoding="ascii")
