@@ -36,8 +36,9 @@ _ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECKS: Final = "10X98765432"
 _ID_PATTERN: Final = re.compile(r"[0-9]{17}[0-9X]")
 _MAINLAND_PROVINCES: Final = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 "
-    "61 62 63 64 65 71".split()
+    str(code)
+    for first, last in ((11, 15), (21, 23), (31, 37), (41, 46), (50, 54), (61, 65), (71, 71))
+    for code in range(first, last + 1)
 )
 _HMT_PREFIXES: Final = frozenset({"81", "82", "83"})
 _EARLIEST_BIRTH: Final = date(1900, 1, 1)
@@ -48,6 +49,7 @@ _OTHER_DOCUMENTS: Final = {
 }
 
 _PHONE_LENGTH: Final = 11
+_LEAST_HIDDEN: Final = 4
 
 
 def normalise_code(text: str) -> str:
@@ -158,8 +160,8 @@ def next_suffix(used: Iterable[str], *, parent_code: str = "") -> str:
 def derive_code(parent_code: str, nth: int) -> str:
     """Return the code of the parent's n-th subordinate unit without a code of its own.
 
-    Annex 3: "取上级单位的社会信用代码，在其后增加标识". Length, character set and depth of the parent
-    are checked, its check character is not: the notice's own example is masked (E1, E2).
+    Annex 3: "取上级单位的社会信用代码，在其后增加标识". Length, character set and depth of the
+    parent are checked, its check character is not: the notice's own example is masked (E1, E2).
     Raises InvalidCodeError, or CodeSpaceExhaustedError from the 751st on.
     """
     parent_code = normalise_code(parent_code)
@@ -331,6 +333,6 @@ def mask_phone(phone: str) -> str:
 
 def _mask(text: str, head: int, tail: int) -> str:
     hidden = len(text) - head - tail
-    if hidden < head + tail // 2:
+    if hidden < _LEAST_HIDDEN:
         return "*" * len(text)
     return text[:head] + "*" * hidden + text[len(text) - tail :]

@@ -1,7 +1,7 @@
 """The route of an application: from the employer up the unit tree to the committee's host.
 
-Notice 二 names the stages (单位审核、主管部门推荐、人力资源社会保障部门评审（推荐）); Annex 3's account
-tree says who stands above whom. Rules C1-C7.
+Notice 二 names the stages (单位审核、主管部门推荐、人力资源社会保障部门评审（推荐）);
+Annex 3's account tree says who stands above whom. Rules C1-C7.
 """
 
 from __future__ import annotations
@@ -128,9 +128,7 @@ def _climb_to_host(
     seen = {employer.id}
     unit = employer
     while not unit.is_same_organisation(host):
-        if unit.id in above_host and unit is not employer:
-            break
-        if unit.is_province_hrss:
+        if unit.id in above_host or unit.is_province_hrss:
             break
         unit = _get_superior(unit, units)
         if unit.id in seen:

@@ -265,3 +265,36 @@ class SpecialtyOrigin(StrEnum):
     DIRECTIVE = "directive"
     PROPOSAL = "proposal"
     DEMO = "demo"
+
+
+class AppraisalGrade(StrEnum):
+    """年度考核结果: 优秀、合格、基本合格、不合格 (rules 5, R27)."""
+
+    EXCELLENT = "excellent"
+    QUALIFIED = "qualified"
+    BASICALLY_QUALIFIED = "basically_qualified"
+    UNQUALIFIED = "unqualified"
+
+
+class BallotOutcome(StrEnum):
+    """What a ballot decides; without a quorum it decides nothing (rules 3.3, D2)."""
+
+    PASSED = "passed"
+    NOT_PASSED = "not_passed"
+    NO_QUORUM = "no_quorum"
+
+
+class RecusalGround(StrEnum):
+    """回避事由 (rules R67, M3)."""
+
+    SAME_UNIT = "same_unit"
+    KIN = "kin"
+    TUTOR_OR_COAUTHOR = "tutor_or_coauthor"
+    OTHER_INTEREST = "other_interest"
+
+
+class FindingKind(StrEnum):
+    """What a finding of the pre-check means: it stops the submission, or it only warns."""
+
+    REFUSAL = "refusal"
+    WARNING = "warning"
