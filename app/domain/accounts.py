@@ -217,7 +217,7 @@ class PasswordProfile:
 DJBH3: Final = PasswordProfile()
 
 
-def check_new_password(
+def require_strong_password(
     password: str,
     *,
     login: str,

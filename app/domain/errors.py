@@ -53,7 +53,7 @@ class ConflictError(DomainError):
 class TransitionNotAllowedError(ConflictError):
     """The pair (state, action) is not in the table, or none of its guards holds.
 
-    Params: `state`, `action`.
+    Params: `state`, `action`, both labels (msgids).
     """
 
     code = "transition_not_allowed"
@@ -64,7 +64,10 @@ class TransitionNotAllowedError(ConflictError):
 
 
 class ActorNotAllowedError(NotPermittedError):
-    """The action exists in this state, but not for this role. Params: `state`, `action`, `role`."""
+    """The action exists in this state, but not for this role.
+
+    Params: `state`, `action`, `role`, all labels (msgids).
+    """
 
     code = "actor_not_allowed"
     template = N_(

@@ -578,17 +578,26 @@ def find_transition(
     """
     facts = guards or {}
     rows = transitions_for(state, action)
-    shown = state.value if state is not None else "-"
     if not rows:
-        raise TransitionNotAllowedError(state=shown, action=action.value)
+        raise _not_allowed(state, action)
     allowed = [row for row in rows if role in row.by]
     if not allowed:
-        raise ActorNotAllowedError(state=shown, action=action.value, role=role.value)
+        raise ActorNotAllowedError(
+            state=_show(state), action=ACTION_LABELS[action], role=ROLE_LABELS[role]
+        )
     for row in allowed:
         target = row.choose_target(facts)
         if target is not None:
             return row, target
-    raise TransitionNotAllowedError(state=shown, action=action.value)
+    raise _not_allowed(state, action)
+
+
+def _not_allowed(state: State | None, action: Action) -> TransitionNotAllowedError:
+    return TransitionNotAllowedError(state=_show(state), action=ACTION_LABELS[action])
+
+
+def _show(state: State | None) -> str:
+    return STATE_LABELS[state] if state is not None else N_("Not yet created")
 
 
 def next_state(
@@ -608,9 +617,7 @@ def next_state(
     if target.state is not None:
         return target.state
     if state_before is None or state_before not in reinstatable_states():
-        raise TransitionNotAllowedError(
-            state=state.value if state is not None else "-", action=action.value
-        )
+        raise _not_allowed(state, action)
     return state_before
 
 
