@@ -841,6 +841,9 @@ class Application(HasId, HasCreatedAt, HasVersion, Model):
     delivered_at: Mapped[datetime | None] = mapped_column(
         TZDateTime, comment="when the committee received it"
     )
+    reinstated_until: Mapped[datetime | None] = mapped_column(
+        TZDateTime, comment="replaces the receipt deadline after a reinstatement (rules 3.2 row 21)"
+    )
     outcome: Mapped[Outcome | None] = mapped_column(word(Outcome))
     decided_on: Mapped[date | None] = mapped_column(Date, comment="the ballot day")
 
@@ -1010,6 +1013,7 @@ class RoutingNode(HasId, Model):
     unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
     kind: Mapped[NodeKind] = mapped_column(word(NodeKind))
     returns_used: Mapped[int] = mapped_column(Integer, default=0)
+    forwards_automatically: Mapped[bool] = mapped_column(Boolean, default=False)
 
     application: Mapped[Application] = relationship(back_populates="nodes")
     unit: Mapped[Unit] = relationship()
