@@ -1,0 +1,121 @@
+"""消息提醒: the outbox of an event becomes notifications in the portal, once each; other channels hang on the same rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.domain.messages import N_
+from app.extensions import db
+from app.models import ApplicationEvent, Notification, OutboxMessage
+from app.services.actors import Actor
+
+BATCH = 200
+
+TEXTS = {
+    "submitted": N_("%(number)s has been submitted and waits for your unit's check."),
+    "returned": N_("%(number)s has been returned for correction. Read the list and submit it again in time."),
+    "resubmitted": N_("%(number)s has been corrected and submitted again."),
+    "declined": N_("%(number)s is not recommended. The reason is on its page."),
+    "publicity_opened": N_("The publicity of %(number)s has begun."),
+    "objection_raised": N_("An objection has been raised against %(number)s. Look into it and decide."),
+    "objection_decided": N_("The objection concerning %(number)s has been decided."),
+    "publicized": N_("The publicity of %(number)s has ended without objection. Forward it in time."),
+    "forwarded": N_("%(number)s has been forwarded to the next node."),
+    "arrived": N_("%(number)s has arrived at your unit. Check and forward it in time."),
+    "received": N_("%(number)s has reached the review committee."),
+    "overdue": N_("%(number)s is overdue at this node. Forward it at once."),
+    "due_soon": N_("%(number)s is due in one working day."),
+    "lapsed": N_("%(number)s has lapsed because a deadline has passed."),
+    "reinstated": N_("%(number)s has been reinstated."),
+    "accepted": N_("%(number)s has passed the policy review."),
+    "rejected": N_("%(number)s has not passed the policy review. The reason is on its page."),
+    "transferred": N_("%(number)s has been transferred to another review committee."),
+    "convened": N_("%(number)s is on the list of a review meeting."),
+    "passed": N_("%(number)s has passed the expert review."),
+    "not_passed": N_("%(number)s has not passed the expert review."),
+    "result_publicized": N_("The result publicity of %(number)s has begun."),
+    "confirmed": N_("The result of %(number)s has been confirmed."),
+    "certified": N_("The title certificate of %(number)s has been issued."),
+    "withdrawal_asked": N_("The applicant asks to withdraw %(number)s. Please decide."),
+    "withdrawn": N_("%(number)s has been withdrawn."),
+    "withdrawal_refused": N_("The withdrawal of %(number)s has been refused."),
+    "rerouted": N_("The route of %(number)s has been changed."),
+    "rescheduled": N_("The dates of the plan line of %(number)s have been changed. Look at its page."),
+    "disqualified": N_("%(number)s has been disqualified."),
+    "revoked": N_("The certificate of %(number)s has been revoked."),
+    "re_examination_asked": N_("A re-examination of %(number)s has been asked for."),
+    "re_examined": N_("The re-examination of %(number)s is finished."),
+}
+"""What a notification says; a kind without a text of its own is shown as a change of state."""
+
+OTHERWISE = N_("There is news about %(number)s.")
+
+
+def deliver_outbox(*, now: datetime) -> int:
+    """Turn up to BATCH unsent messages into notifications and return how many; safe to run twice at once."""
+    messages = db.session.execute(
+        select(OutboxMessage, ApplicationEvent)
+        .join(ApplicationEvent, ApplicationEvent.id == OutboxMessage.event_id)
+        .where(OutboxMessage.sent_at.is_(None))
+        .order_by(OutboxMessage.id)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True, of=OutboxMessage)
+    ).all()
+    for message, event in messages:
+        notify(
+            message.recipient_id,
+            message.kind,
+            key=f"event:{message.event_id}:{message.kind}",
+            application_id=event.application_id,
+            at=event.at,
+        )
+        message.sent_at = now
+        message.attempts += 1
+    db.session.flush()
+    return len(messages)
+
+
+def notify(
+    account_id: int,
+    kind: str,
+    *,
+    key: str,
+    at: datetime,
+    application_id: int | None = None,
+    params: dict[str, Any] | None = None,
+) -> None:
+    """Leave a notification; the same `key` reaches an account once, however often it is sent."""
+    db.session.execute(
+        insert(Notification)
+        .values(
+            account_id=account_id,
+            dedupe_key=key,
+            kind=kind,
+            application_id=application_id,
+            params=params or {},
+            at=at,
+        )
+        .on_conflict_do_nothing(index_elements=["account_id", "dedupe_key"])
+    )
+
+
+def count_unread(account_id: int) -> int:
+    """How many notifications wait for an account."""
+    return db.session.scalar(
+        select(func.count(Notification.id)).where(
+            Notification.account_id == account_id, Notification.read_at.is_(None)
+        )
+    ) or 0
+
+
+def mark_all_read(actor: Actor, *, now: datetime) -> None:
+    """The account has seen its notifications."""
+    db.session.execute(
+        update(Notification)
+        .where(Notification.account_id == actor.account_id, Notification.read_at.is_(None))
+        .values(read_at=now)
+    )
