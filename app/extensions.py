@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flask_appbuilder import SQLA, Model
+from flask_appbuilder import Model
+from flask_appbuilder.models.sqla.base import SQLA
 from flask_migrate import Migrate
 from flask_session import Session as ServerSideSession
 from flask_wtf.csrf import CSRFProtect

@@ -253,6 +253,7 @@ class Series(HasId, Model):
     number: Mapped[int] = mapped_column(Integer, unique=True)
     name: Mapped[str] = mapped_column(String(60))
     is_confirmed: Mapped[bool] = mapped_column(Boolean, default=True)
+    note: Mapped[str] = mapped_column(Text, default="")
 
     titles: Mapped[list[ProfessionalTitle]] = relationship(
         back_populates="series", order_by="ProfessionalTitle.position"
@@ -271,6 +272,9 @@ class ProfessionalTitle(HasId, Model):
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), index=True)
     level: Mapped[TitleLevel] = mapped_column(IntEnumColumn(TitleLevel))
     name: Mapped[str] = mapped_column(String(60))
+    specialty_hint: Mapped[str] = mapped_column(
+        String(40), default="", comment="which direction takes this name, if a level has several"
+    )
     position: Mapped[int] = mapped_column(Integer, default=0)
 
     series: Mapped[Series] = relationship(back_populates="titles")
@@ -280,12 +284,16 @@ class ProfessionalTitle(HasId, Model):
 
 
 class SpecialtyGroup(HasId, Model):
-    """专业大类 (Annex 2, column 1)."""
+    """专业大类 (Annex 2, column 1). One of a plan category, or of every category of its series if that is empty."""
 
     __tablename__ = "specialty_group"
-    __table_args__ = (UniqueConstraint("series_id", "name"),)
+    __table_args__ = (UniqueConstraint("series_id", "category_slug", "name"),)
 
     series_id: Mapped[int] = mapped_column(ForeignKey("series.id"), index=True)
+    category_slug: Mapped[str] = mapped_column(
+        String(60), default="", index=True, comment="the plan category it belongs to; empty: any"
+    )
+    slug: Mapped[str] = mapped_column(String(60), default="")
     name: Mapped[str] = mapped_column(String(80))
     position: Mapped[int] = mapped_column(Integer, default=0)
 
@@ -368,7 +376,12 @@ class EvaluationPlan(HasId, HasCreatedAt, Model):
 
     year: Mapped[int] = mapped_column(Integer, unique=True)
     heading: Mapped[str] = mapped_column(String(200))
+    directive_heading: Mapped[str] = mapped_column(String(200), default="")
     document_number: Mapped[str] = mapped_column(String(80), default="")
+    issued_on: Mapped[date | None] = mapped_column(Date)
+    columns: Mapped[dict[str, str]] = mapped_column(
+        JSONB, default=dict, comment="the headings of Annex 1 as printed"
+    )
     drafting_opens_on: Mapped[date] = mapped_column(Date)
     authority_filing_due_on: Mapped[date] = mapped_column(Date)
     specialty_proposals_due_on: Mapped[date] = mapped_column(Date)
@@ -459,6 +472,7 @@ class PlanCategory(HasId, Model):
     levels: Mapped[list[int]] = mapped_column(JSONB, default=lambda: [1, 2, 3, 4, 5])
     levels_confirmed: Mapped[bool] = mapped_column(Boolean, default=False)
     examination_replaces_review: Mapped[bool] = mapped_column(Boolean, default=False)
+    note: Mapped[str] = mapped_column(Text, default="")
     position: Mapped[int] = mapped_column(Integer, default=0)
 
     plan_line: Mapped[PlanLine] = relationship(back_populates="categories")
@@ -540,8 +554,23 @@ class ReasonCode(HasId, Model):
     use: Mapped[str] = mapped_column(String(20), comment="return, decline or reject")
     code: Mapped[str] = mapped_column(String(40))
     name: Mapped[str] = mapped_column(String(120))
+    source: Mapped[str] = mapped_column(String(60), default="")
     position: Mapped[int] = mapped_column(Integer, default=0)
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Dictionary(Model):
+    """字典: a list of options with a key that form fields name."""
+
+    __tablename__ = "dictionary"
+
+    key: Mapped[str] = mapped_column(String(60), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+    source: Mapped[str] = mapped_column(String(60), default="")
+    position: Mapped[int] = mapped_column(Integer, default=0)
 
     def __repr__(self) -> str:
         return self.name
@@ -553,7 +582,7 @@ class DictionaryEntry(HasId, Model):
     __tablename__ = "dictionary_entry"
     __table_args__ = (UniqueConstraint("dictionary", "code"),)
 
-    dictionary: Mapped[str] = mapped_column(String(60), index=True)
+    dictionary: Mapped[str] = mapped_column(ForeignKey("dictionary.key"), index=True)
     code: Mapped[str] = mapped_column(String(40))
     name: Mapped[str] = mapped_column(String(80))
     position: Mapped[int] = mapped_column(Integer, default=0)
@@ -641,6 +670,7 @@ class AuthorityFiling(HasId, HasCreatedAt, HasVersion, Model):
 
     committee_id: Mapped[int] = mapped_column(ForeignKey("committee.id"), index=True)
     plan_year: Mapped[int] = mapped_column(Integer, index=True)
+    document_number: Mapped[str] = mapped_column(String(80), default="")
     valid_from: Mapped[date] = mapped_column(Date)
     valid_to: Mapped[date] = mapped_column(Date)
     member_size: Mapped[int] = mapped_column(Integer)
@@ -691,6 +721,7 @@ class CallForApplications(HasId, HasCreatedAt, HasVersion, Model):
     committee_id: Mapped[int] = mapped_column(ForeignKey("committee.id"), index=True)
     plan_line_id: Mapped[int] = mapped_column(ForeignKey("plan_line.id"), index=True)
     heading: Mapped[str] = mapped_column(String(200))
+    document_number: Mapped[str] = mapped_column(String(80), default="")
     body: Mapped[str] = mapped_column(Text, default="")
     state: Mapped[CallState] = mapped_column(word(CallState), default=CallState.DRAFT)
     published_at: Mapped[datetime | None] = mapped_column(TZDateTime)
@@ -823,6 +854,9 @@ class Application(HasId, HasCreatedAt, HasVersion, Model):
     content_version: Mapped[int] = mapped_column(
         Integer, default=1, comment="grows with every save of the draft; two devices are told apart"
     )
+    section_versions: Mapped[dict[str, int]] = mapped_column(
+        JSONB, default=dict, comment="section key -> content_version of its last save"
+    )
     saved_at: Mapped[datetime | None] = mapped_column(TZDateTime)
 
     state: Mapped[State] = mapped_column(word(State), default=State.DRAFT)
@@ -911,7 +945,10 @@ class Material(HasId, HasCreatedAt, Model):
     __table_args__ = (Index("ix_material_application", "application_id"),)
 
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id"))
-    requirement_code: Mapped[str] = mapped_column(String(40))
+    requirement_code: Mapped[str] = mapped_column(
+        String(120),
+        comment="a code of the committee's list, section.field, or section.row_id.column",
+    )
     file_sha256: Mapped[str] = mapped_column(ForeignKey("stored_file.sha256"))
     filename: Mapped[str] = mapped_column(String(200))
     added_in_version: Mapped[int] = mapped_column(Integer, default=1)
@@ -1248,6 +1285,9 @@ class ReviewMeeting(HasId, HasCreatedAt, HasVersion, Model):
     held_on: Mapped[date] = mapped_column(Date)
     state: Mapped[MeetingState] = mapped_column(word(MeetingState), default=MeetingState.PLANNED)
     place: Mapped[str] = mapped_column(String(120), default="")
+    hides_identity: Mapped[bool] = mapped_column(
+        Boolean, default=False, comment="experts read the applications without name and unit"
+    )
     panel_size: Mapped[int] = mapped_column(Integer)
     convened_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     opened_at: Mapped[datetime | None] = mapped_column(TZDateTime)
@@ -1309,6 +1349,9 @@ class PanelDraw(HasId, HasCreatedAt, Model):
     meeting_id: Mapped[int] = mapped_column(ForeignKey("review_meeting.id"), unique=True)
     algorithm: Mapped[str] = mapped_column(String(40))
     seed: Mapped[str] = mapped_column(String(80))
+    named: Mapped[list[int]] = mapped_column(
+        JSONB, default=list, comment="chair and vice-chairs: on the panel by office, not drawn"
+    )
     candidates: Mapped[list[int]] = mapped_column(JSONB)
     candidates_hash: Mapped[str] = mapped_column(String(64))
     excluded: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, default=list)

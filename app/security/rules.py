@@ -96,6 +96,7 @@ for table in (
     m.HolidayDay,
     m.Parameter,
     m.ReasonCode,
+    m.Dictionary,
     m.DictionaryEntry,
     m.Committee,
     m.CallForApplications,
@@ -302,7 +303,7 @@ for table in (m.PlanLine, m.PlanLineRevision, m.PlanCategory, m.PlanCategorySeri
     write(table, anything, R.PROVINCE_HRSS)
 for table in (m.HolidayYear, m.HolidayDay, m.Parameter):
     write(table, anything, R.SYSTEM_ADMIN, R.PROVINCE_HRSS)
-for table in (m.ReasonCode, m.DictionaryEntry):
+for table in (m.ReasonCode, m.Dictionary, m.DictionaryEntry):
     write(table, anything, R.SYSTEM_ADMIN, R.PROVINCE_HRSS)
 write(m.SpecialtyProposal, anything, R.PROVINCE_HRSS)
 write(m.SpecialtyProposal, _reporting_unit, R.COMPETENT_DEPARTMENT, R.COMMITTEE_OFFICE)
