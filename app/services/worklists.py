@@ -1,0 +1,259 @@
+"""待办: what waits for an actor, by due time; and the figures of its own scope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+
+from app.domain.deadlines import count_working_days_left, is_overdue
+from app.domain.terms import FilingState, ProposalState, WithdrawalState
+from app.domain.workflow import STATE_LABELS, ActorRole, State
+from app.extensions import db
+from app.models import (
+    Application,
+    AuthorityFiling,
+    Committee,
+    EvaluationPlan,
+    Objection,
+    Person,
+    PlanLine,
+    Publicity,
+    ResultFiling,
+    ReviewMeeting,
+    RoutingStep,
+    SpecialtyProposal,
+    Unit,
+    WithdrawalRequest,
+)
+from app.services.actors import Actor
+from app.services.settings import load_calendar
+
+LIMIT = 200
+"""The most items a page lists; the earliest due come first."""
+
+UNIT_STATES = (State.IN_EMPLOYER_CHECK, State.PUBLICIZED, State.IN_ROUTING)
+HOST_STATES = (State.RECEIVED, State.IN_POLICY_REVIEW, State.ACCEPTED, State.PASSED)
+
+
+@dataclass(frozen=True)
+class WorkItem:
+    """One thing to do: its kind (a msgid), what it is about, where, until when."""
+
+    kind: str
+    subject: str
+    detail: str
+    object_type: str
+    object_id: int
+    due_at: datetime | None
+    is_overdue: bool
+    working_days_left: int | None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """How many applications of a scope are in which state, per plan line."""
+
+    line: int
+    state: State
+    count: int
+
+
+def list_work_items(actor: Actor, *, now: datetime) -> list[WorkItem]:
+    """What waits for this actor, overdue first, then by due time; without a due time last."""
+    items = [
+        *_held_applications(actor, now),
+        *_objections(actor, now),
+        *_withdrawals(actor, now),
+        *_province_items(actor, now),
+    ]
+    far = datetime.max.replace(tzinfo=now.tzinfo)
+    return sorted(items, key=lambda item: item.due_at or far)[:LIMIT]
+
+
+def _item(
+    kind: str, subject: str, detail: str, row: object, row_id: int, due: datetime | None, now: datetime
+) -> WorkItem:
+    return WorkItem(
+        kind=kind,
+        subject=subject,
+        detail=detail,
+        object_type=type(row).__name__,
+        object_id=row_id,
+        due_at=due,
+        is_overdue=due is not None and is_overdue(due, now=now),
+        working_days_left=count_working_days_left(due, load_calendar(), now=now) if due else None,
+    )
+
+
+def _held_applications(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    if actor.unit_id is None:
+        return
+    of_unit = Application.holder_unit_id == actor.unit_id
+    conditions: list[ColumnElement[bool]] = []
+    if actor.has_role(
+        ActorRole.UNIT_ADMIN,
+        ActorRole.UNIT_HANDLER,
+        ActorRole.HRSS,
+        ActorRole.COMPETENT_DEPARTMENT,
+        ActorRole.PROVINCE_HRSS,
+    ):
+        conditions.append(of_unit & Application.state.in_(UNIT_STATES))
+    if actor.has_role(ActorRole.COMMITTEE_OFFICE):
+        conditions.append(of_unit & Application.state.in_(HOST_STATES))
+    if not conditions:
+        return
+    step_due = (
+        select(func.max(RoutingStep.forward_due_at))
+        .where(RoutingStep.application_id == Application.id, RoutingStep.ended_at.is_(None))
+        .scalar_subquery()
+    )
+    rows = db.session.execute(
+        select(Application, Person.name, func.coalesce(step_due, Application.due_at))
+        .join(Person, Person.id == Application.person_id)
+        .where(or_(*conditions))
+        .order_by(func.coalesce(step_due, Application.due_at), Application.id)
+        .limit(LIMIT)
+    )
+    for application, name, due in rows:
+        yield _item(
+            STATE_LABELS[application.state],
+            f"{name} · {application.title_name}",
+            application.number,
+            application,
+            application.id,
+            due,
+            now,
+        )
+
+
+def _objections(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    if actor.unit_id is None:
+        return
+    query: Select[tuple[Objection, Application, str]] = (
+        select(Objection, Application, Person.name)
+        .join(Publicity, Publicity.id == Objection.publicity_id)
+        .join(Application, Application.id == Publicity.application_id)
+        .join(Person, Person.id == Application.person_id)
+        .where(
+            Objection.finding.is_(None),
+            Application.state == State.ON_HOLD,
+            Application.holder_unit_id == actor.unit_id,
+        )
+    )
+    for objection, application, name in db.session.execute(query):
+        yield _item(
+            STATE_LABELS[State.ON_HOLD],
+            name,
+            objection.number,
+            application,
+            application.id,
+            application.due_at,
+            now,
+        )
+
+
+def _withdrawals(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    if not actor.has_role(
+        ActorRole.HRSS, ActorRole.PROVINCE_HRSS, ActorRole.COMMITTEE_OFFICE
+    ):
+        return
+    rows = db.session.execute(
+        select(WithdrawalRequest, Application, Person.name)
+        .join(Application, Application.id == WithdrawalRequest.application_id)
+        .join(Person, Person.id == Application.person_id)
+        .where(
+            WithdrawalRequest.state == WithdrawalState.ASKED,
+            _decides_withdrawal(actor),
+        )
+    )
+    for _request, application, name in rows:
+        yield _item(
+            "Withdrawal asked for",
+            name,
+            application.number,
+            application,
+            application.id,
+            None,
+            now,
+        )
+
+
+def _decides_withdrawal(actor: Actor) -> ColumnElement[bool]:
+    if actor.has_role(ActorRole.PROVINCE_HRSS):
+        return Application.id.is_not(None)
+    committees = select(Committee.id).where(Committee.convener_id == actor.unit_id)
+    delivered = Application.delivered_at.is_not(None) & Application.committee_id.in_(committees)
+    if actor.has_role(ActorRole.HRSS) and actor.unit_path:
+        below = select(Unit.id).where(
+            Unit.path >= actor.unit_path, Unit.path < actor.unit_path[:-1] + "0"
+        )
+        return delivered | Application.employer_id.in_(below)
+    return delivered
+
+
+def _province_items(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    if not actor.has_role(ActorRole.PROVINCE_HRSS):
+        return
+    filings = db.session.scalars(
+        select(AuthorityFiling).where(AuthorityFiling.state == FilingState.FILED)
+    )
+    for filing in filings:
+        yield _item(
+            "Authority filing to approve",
+            filing.committee.name,
+            str(filing.plan_year),
+            filing,
+            filing.id,
+            None,
+            now,
+        )
+    proposals = db.session.scalars(
+        select(SpecialtyProposal).where(SpecialtyProposal.state == ProposalState.REPORTED)
+    )
+    for proposal in proposals:
+        yield _item(
+            "Specialty collection form to decide",
+            proposal.series.name,
+            proposal.reporting_unit.name,
+            proposal,
+            proposal.id,
+            None,
+            now,
+        )
+    results = db.session.scalars(
+        select(ResultFiling)
+        .join(ReviewMeeting, ReviewMeeting.id == ResultFiling.meeting_id)
+        .where(ResultFiling.state == FilingState.FILED)
+    )
+    for result in results:
+        yield _item(
+            "Results to confirm",
+            str(result.meeting.committee),
+            str(result.meeting.held_on),
+            result,
+            result.id,
+            None,
+            now,
+        )
+
+
+def count_by_line(criterion: ColumnElement[bool], plan_year: int) -> list[Figure]:
+    """Applications of a scope by plan line and state, for the charts of the home page."""
+    rows = db.session.execute(
+        select(PlanLine.number, Application.state, func.count())
+        .join(PlanLine, PlanLine.id == Application.plan_line_id)
+        .where(criterion, Application.plan_year == plan_year)
+        .group_by(PlanLine.number, Application.state)
+        .order_by(PlanLine.number)
+    )
+    return [Figure(line, state, count) for line, state, count in rows]
+
+
+def current_plan(*, now: datetime) -> EvaluationPlan | None:
+    """The newest plan that has been published by now, or else the newest of all."""
+    plans = db.session.scalars(select(EvaluationPlan).order_by(EvaluationPlan.year.desc())).all()
+    published = [p for p in plans if p.published_at is not None and p.published_at <= now]
+    return (published or list(plans) or [None])[0]

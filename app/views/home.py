@@ -1,0 +1,185 @@
+"""The first page: work items for staff, one's own applications for applicants, the public page for everybody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import redirect, url_for
+from flask_appbuilder import IndexView, expose
+from flask_appbuilder.security.decorators import has_access
+from flask_babel import gettext, lazy_gettext as _
+from flask_login import current_user
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+
+from app import clock
+from app.domain.workflow import STATE_LABELS, ActorRole, State
+from app.extensions import db, unit_of_work
+from app.models import Application, EvaluationPlan, Notification
+from app.security.actors import current_actor
+from app.security.scope import read_criterion
+from app.services import notifications, worklists
+from app.views.base import ALL, PortalView
+from app.views.menu import add_screen
+
+STAFF = tuple(set(ActorRole) - {ActorRole.PUBLIC, ActorRole.SYSTEM, ActorRole.APPLICANT})
+EVERYBODY = (*STAFF, ActorRole.APPLICANT)
+
+TARGETS = {
+    "Application": ("ApplicationView.show", "pk"),
+    "AuthorityFiling": ("AuthorityFilingView.show", "pk"),
+    "SpecialtyProposal": ("SpecialtyProposalView.show", "pk"),
+    "ResultFiling": ("ResultFilingView.show", "pk"),
+}
+"""Where a work item of each kind is dealt with."""
+
+PHASES = (
+    (_("Employer"), (State.IN_EMPLOYER_CHECK, State.IN_PUBLICITY, State.PUBLICIZED)),
+    (_("Routing"), (State.IN_ROUTING,)),
+    (_("Committee"), (State.RECEIVED, State.IN_POLICY_REVIEW, State.ACCEPTED)),
+    (
+        _("Review"),
+        (State.IN_EXPERT_REVIEW, State.PASSED, State.NOT_PASSED, State.IN_RESULT_PUBLICITY),
+    ),
+    (_("Finished"), (State.AWAITING_CONFIRMATION, State.CONFIRMED, State.CERTIFIED)),
+    (_("Returned or on hold"), (State.RETURNED, State.ON_HOLD)),
+    (_("Ended"), (State.DECLINED, State.REJECTED, State.LAPSED, State.WITHDRAWN)),
+)
+"""The states as a figure shows them."""
+
+
+class HomeView(IndexView):  # type: ignore[misc] -- FAB is untyped
+    """/: sends everybody to where their work is."""
+
+    @expose("/")
+    def index(self) -> Any:
+        """Redirect by what the account is."""
+        if not current_user.is_authenticated:
+            return redirect(url_for("PublicView.home"))
+        actor = current_actor()
+        if actor.has_role(ActorRole.APPLICANT) and not actor.has_role(*STAFF):
+            return redirect(url_for("ApplicantView.home"))
+        if actor.has_role(ActorRole.EXPERT) and not actor.has_role(
+            *(set(STAFF) - {ActorRole.EXPERT, ActorRole.CHAIR})
+        ):
+            return redirect(url_for("ExpertView.home"))
+        return redirect(url_for("WorkView.home"))
+
+
+class WorkView(PortalView):
+    """待办: work items by due time, the plan as a picture, figures of one's own scope."""
+
+    route_base = "/work"
+    default_view = "home"
+    class_permission_name = "Work items"
+    grants = dict.fromkeys(STAFF, ALL)
+
+    @expose("/")
+    @has_access
+    def home(self) -> Any:
+        """The home page of staff."""
+        actor, now = current_actor(), clock.now()
+        plan = worklists.current_plan(now=now)
+        return self.render_template(
+            "home/work.html",
+            title=gettext("Work items"),
+            items=[(item, _link(item)) for item in worklists.list_work_items(actor, now=now)],
+            plan=plan,
+            plan_lines=_plan_rows(plan),
+            figures=_figures(plan) if plan else None,
+            now=now,
+        )
+
+
+class NotificationView(PortalView):
+    """消息提醒: one's own, newest first."""
+
+    route_base = "/notifications"
+    default_view = "home"
+    class_permission_name = "Notifications"
+    grants = dict.fromkeys(EVERYBODY, ALL)
+
+    @expose("/")
+    @has_access
+    def home(self) -> Any:
+        """The last hundred notifications."""
+        rows = db.session.scalars(
+            select(Notification)
+            .where(Notification.account_id == current_user.id)
+            .options(joinedload(Notification.application))
+            .order_by(Notification.at.desc(), Notification.id.desc())
+            .limit(100)
+        ).all()
+        return self.render_template(
+            "home/notifications.html",
+            title=gettext("Notifications"),
+            rows=[(row, describe(row), _address(row)) for row in rows],
+        )
+
+    @expose("/read", methods=["POST"])
+    @has_access
+    def read(self) -> Any:
+        """Mark all as read."""
+        with unit_of_work():
+            notifications.mark_all_read(current_actor(), now=clock.now())
+        return redirect(url_for("NotificationView.home"))
+
+
+def describe(row: Notification) -> str:
+    """The sentence of a notification in the user's language."""
+    params = {"number": row.application.number if row.application else "", **row.params}
+    return str(gettext(notifications.TEXTS.get(row.kind, notifications.OTHERWISE))) % params
+
+
+def _address(row: Notification) -> str:
+    if row.application is None:
+        return ""
+    if row.application.person_id == current_user.person_id:
+        return url_for("ApplicantView.show", application_id=row.application_id)
+    return url_for("ApplicationView.show", pk=row.application_id)
+
+
+def _link(item: worklists.WorkItem) -> str:
+    endpoint, key = TARGETS[item.object_type]
+    return url_for(endpoint, **{key: item.object_id})
+
+
+def _plan_rows(plan: EvaluationPlan | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "number": line.number,
+            "label": line.series_text,
+            "opens_at": line.applications_open_at,
+            "closes_at": line.applications_close_at,
+            "receipt_due_at": line.receipt_due_at,
+            "policy_review_due_on": line.policy_review_due_on,
+            "online_review_due_on": line.online_review_due_on,
+        }
+        for line in (plan.lines if plan else [])
+    ]
+
+
+def _figures(plan: EvaluationPlan) -> dict[str, Any]:
+    criterion = read_criterion(Application, current_actor()) & Application.submitted_at.is_not(None)
+    counted = worklists.count_by_line(criterion, plan.year)
+    lines = sorted({figure.line for figure in counted})
+    series = [
+        (
+            str(name),
+            [sum(f.count for f in counted if f.line == line and f.state in states) for line in lines],
+        )
+        for name, states in PHASES
+    ]
+    return {
+        "labels": [str(gettext("Line %(number)s", number=line)) for line in lines],
+        "series": [(name, values) for name, values in series if any(values)],
+    }
+
+
+
+def register(appbuilder: Any) -> None:
+    """Add the work items and the notifications."""
+    add_screen(appbuilder, WorkView, "Work items", label=_("Work items"), category="work")
+    add_screen(
+        appbuilder, NotificationView, "Notifications", label=_("Notifications"), category="work"
+    )

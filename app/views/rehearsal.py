@@ -1,0 +1,103 @@
+"""演练时钟: show the rehearsed time and move it forward; what becomes due happens at once, in due order."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+from flask_babel import gettext, lazy_gettext as _
+
+from app import clock
+from app.domain.calendar import BEIJING
+from app.domain.errors import DomainError
+from app.domain.workflow import ActorRole
+from app.extensions import unit_of_work
+from app.jobs import sweeping
+from app.services import rehearsal, worklists
+from app.views.base import ALL, PortalView
+from app.views.menu import add_screen
+from app.views.messages import explain
+
+STEPS = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3), "1w": timedelta(weeks=1)}
+
+
+class RehearsalView(PortalView):
+    """The page for the administrator; in production it only says that there is nothing to move."""
+
+    route_base = "/rehearsal"
+    default_view = "home"
+    class_permission_name = "Rehearsal clock"
+    grants = {ActorRole.SYSTEM_ADMIN: ALL, ActorRole.PROVINCE_HRSS: ALL}
+
+    @expose("/")
+    @has_access
+    def home(self) -> Any:
+        """The rehearsed time, the way to move it, and what lies ahead."""
+        return self._page(request.args.get("at", ""), 200)
+
+    @expose("/set", methods=["POST"])
+    @has_access
+    def set_clock(self) -> Any:
+        """Move the clock to `at`, or on by `step`."""
+        try:
+            at = _wanted(request.form.get("at", ""), request.form.get("step", ""))
+            with unit_of_work():
+                rehearsal.set_rehearsed_time(at)
+        except DomainError as error:
+            flash(explain(error), "danger")
+            return self._page(request.form.get("at", ""), 422)
+        except ValueError:
+            flash(gettext("Give a date and a time, for example 2022-08-15 09:00."), "danger")
+            return self._page(request.form.get("at", ""), 422)
+        changed = sum(count for _found, count in sweeping.run_everything().values())
+        flash(
+            gettext(
+                "It is now %(now)s. What became due has been done: %(count)s changes.",
+                now=clock.now().strftime("%Y-%m-%d %H:%M"),
+                count=changed,
+            ),
+            "success",
+        )
+        return redirect(url_for("RehearsalView.home"))
+
+    def _page(self, typed: str, status: int) -> Any:
+        now = clock.now()
+        plan = worklists.current_plan(now=now)
+        page = self.render_template(
+            "home/rehearsal.html",
+            title=gettext("Rehearsal clock"),
+            now=now,
+            typed=typed,
+            steps=list(STEPS),
+            is_rehearsal=rehearsal.is_rehearsal(),
+            milestones=[row for row in _milestones(plan) if row[0] > now][:12],
+        )
+        return page, status
+
+
+def _wanted(at: str, step: str) -> datetime:
+    if step in STEPS:
+        return clock.now() + STEPS[step]
+    instant = datetime.fromisoformat(at.strip().replace(" ", "T"))
+    return instant if instant.tzinfo else instant.replace(tzinfo=BEIJING)
+
+
+def _milestones(plan: Any) -> list[tuple[datetime, str, str]]:
+    rows: list[tuple[datetime, str, str]] = []
+    for line in plan.lines if plan else []:
+        rows += [
+            (line.applications_open_at, gettext("Application window opens"), line.series_text),
+            (line.applications_close_at, gettext("Application window closes"), line.series_text),
+            (line.receipt_due_at, gettext("Receipt deadline"), line.series_text),
+        ]
+    return sorted(rows)
+
+
+def register(appbuilder: Any) -> None:
+    """Add the page under 系统."""
+    add_screen(
+        appbuilder, RehearsalView, "Rehearsal clock", label=_("Rehearsal clock"), category="system"
+    )
