@@ -111,7 +111,9 @@ class Unit(HasId, HasCreatedAt, HasVersion, Model):
     path: Mapped[str] = mapped_column(String(200), default="")
     division_code: Mapped[str] = mapped_column(ForeignKey("division.code"), index=True)
     registrar: Mapped[str | None] = mapped_column(String(120))
-    registrar_level: Mapped[AdministrativeLevel | None] = mapped_column(word(AdministrativeLevel))
+    registrar_level: Mapped[AdministrativeLevel | None] = mapped_column(
+        word(AdministrativeLevel, "registrar_level")
+    )
     is_self_reviewing: Mapped[bool] = mapped_column(Boolean, default=False)
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
     contact_name: Mapped[str | None] = mapped_column(String(60))
@@ -861,7 +863,7 @@ class Application(HasId, HasCreatedAt, HasVersion, Model):
 
     state: Mapped[State] = mapped_column(word(State), default=State.DRAFT)
     state_since: Mapped[datetime] = mapped_column(TZDateTime)
-    state_before: Mapped[State | None] = mapped_column(word(State))
+    state_before: Mapped[State | None] = mapped_column(word(State, "state_before"))
     returned_to: Mapped[ReturnTarget | None] = mapped_column(word(ReturnTarget))
     holder_unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
     current_step_id: Mapped[int | None] = mapped_column(
@@ -968,7 +970,7 @@ class ApplicationEvent(HasId, Model):
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id"))
     seq: Mapped[int] = mapped_column(Integer)
     action: Mapped[Action] = mapped_column(word(Action))
-    from_state: Mapped[State | None] = mapped_column(word(State))
+    from_state: Mapped[State | None] = mapped_column(word(State, "from_state"))
     to_state: Mapped[State] = mapped_column(word(State))
     role: Mapped[ActorRole] = mapped_column(word(ActorRole))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))

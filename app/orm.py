@@ -16,10 +16,20 @@ from app import clock
 from app.crypto import keyring
 from app.domain.calendar import BEIJING
 
+
+
+def _check_name(constraint: Any, _table: Any) -> str:
+    """Name a vocabulary check after its column too: a table may use one vocabulary twice."""
+    if constraint._type_bound:  # noqa: SLF001 -- SQLAlchemy marks the checks of Enum columns so
+        return f"{next(iter(constraint.columns)).name}_{constraint.name}"
+    return str(constraint.name)
+
+
 Model.metadata.naming_convention = {
+    "named_by_constraint_name": _check_name,
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "ck": "ck_%(table_name)s_%(named_by_constraint_name)s",
     "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
     "pk": "pk_%(table_name)s",
 }
@@ -70,14 +80,17 @@ class IntEnumColumn(TypeDecorator[IntEnum]):
         return None if value is None else self.enum(value)
 
 
-def word(enum: type[StrEnum]) -> Enum:
-    """A column type for a closed vocabulary: stored by value, checked by the database."""
+def word(enum: type[StrEnum], check: str = "") -> Enum:
+    """A column type for a closed vocabulary: stored by value, checked by the database.
+
+    `check` names the constraint where a table holds the same vocabulary twice.
+    """
     return Enum(
         enum,
         native_enum=False,
         length=40,
         create_constraint=True,
-        name=enum.__name__.lower(),
+        name=check or enum.__name__.lower(),
         values_callable=lambda members: [member.value for member in members],
     )
 
