@@ -61,17 +61,17 @@ cover: develop catalogues ## Run all tests and show the lines and branches they 
 
 check: lint types imports messages-check ## Everything that reads the code without running the portal
 
-lint: develop
+lint: develop ## Layout, style, spelling, templates
 	$(PY) -m ruff format --check --quiet .
 	$(PY) -m ruff check --quiet .
 	git ls-files -z | xargs -0 $(PY) -m codespell_lib --toml pyproject.toml
 	$(PY) -m djlint --check --quiet app/templates
 	$(PY) -m djlint --lint --quiet app/templates
 
-types: develop
+types: develop ## Type hints (mypy, strict for domain and services)
 	$(PY) -m mypy
 
-imports: develop
+imports: develop ## Imports point downwards only
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 format: develop ## Lay out code and templates

@@ -40,7 +40,7 @@ def compile_stale_catalogues(folder: Path = TRANSLATIONS) -> list[Path]:
 def missing_translations(folder: Path = TRANSLATIONS) -> list[str]:
     """Name each text of the code and templates that a catalogue lacks or holds as fuzzy."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
-        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call] -- babel
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     found = extract_from_dir(ROOT, methods, options, keywords=KEYWORDS)
     texts = {(context, text): f"{name}:{line}" for name, line, text, _, context in found}
     problems = []

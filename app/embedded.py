@@ -182,7 +182,7 @@ class Account:
     gid: int
     capability: str = ""
 
-    def command(self, command: list[str]) -> list[str]:
+    def command(self, command: list[str], death_signal: signal.Signals | None = None) -> list[str]:
         """Prefix ``command`` so that it runs with the capability under this account."""
         if not self.capability:
             return command
@@ -190,7 +190,9 @@ class Account:
         ids = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
         # initdb asks access(2), which counts capabilities only without the set-uid fix-up
         bits = "--securebits=+no_setuid_fixup"
-        return ["setpriv", *ids, bits, f"--inh-caps={cap}", f"--ambient-caps={cap}", *command]
+        dies = ["--pdeathsig", death_signal.name.removeprefix("SIG")] if death_signal else []
+        caps = [f"--inh-caps={cap}", f"--ambient-caps={cap}"]
+        return ["setpriv", *ids, bits, *caps, *dies, "--", *command]
 
     @property
     def ids(self) -> dict[str, Any]:
@@ -215,8 +217,9 @@ def _account_for(program: Path, data: Path) -> Account | None:
             "run as an ordinary user, or set DATABASE_URL."
         )
     chosen = entries[0]
-    if owner != chosen.pw_uid:
-        os.chown(data, chosen.pw_uid, chosen.pw_gid)
+    if owner != chosen.pw_uid:  # new, or copied and restored by root
+        for path in (data, *data.rglob("*")):
+            os.chown(path, chosen.pw_uid, chosen.pw_gid, follow_symlinks=False)
     for capability in CAPABILITIES_BY_NEED:
         account = Account(chosen.pw_uid, chosen.pw_gid, capability)
         if _can_use(account, program, data):
@@ -260,7 +263,8 @@ def last_line(log: Path) -> str:
     with contextlib.suppress(OSError):
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         for line in reversed(lines):
-            if "FATAL" in line or "error" in line.lower():
+            waiting = "is starting up" in line or "is shutting down" in line
+            if not waiting and ("FATAL" in line or "error" in line.lower()):
                 return line.strip()
         if lines:
             return lines[-1].strip()
@@ -326,31 +330,35 @@ class _Server:
         pid = self.process.pid if self.process else self.pid()
         if pid is None:
             return
-        try:
-            running = psutil.Process(pid)
-            for signum in self.stop_signals:
-                running.send_signal(signum)
-                with contextlib.suppress(psutil.TimeoutExpired, subprocess.TimeoutExpired):
-                    if self.process:
-                        self.process.wait(STOP_SECONDS)
-                    else:
-                        running.wait(STOP_SECONDS)
-                    break
-        except psutil.NoSuchProcess:
-            pass
+        for signum in self.stop_signals:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signum)
+            if wait_until(lambda: not self._runs(pid), seconds=STOP_SECONDS):
+                break
         self.process = None
 
+    def _runs(self, pid: int) -> bool:
+        if self.process:
+            return self.process.poll() is None
+        try:  # one taken over may stay a zombie, where nobody asks for its exit code
+            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
     def _spawn(self, command: list[str], *, account: Account | None, cwd: Path) -> None:
+        death_signal = None if self.durable else self.stop_signals[-1]
+        if account:
+            command = account.command(command, death_signal)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                account.command(command) if account else command,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=cwd,
                 # Ctrl-C reaches whoever uses the server; it is stopped after its last user
                 start_new_session=True,
-                preexec_fn=None if self.durable else die_with_parent(signal.SIGQUIT),
+                preexec_fn=die_with_parent(death_signal) if death_signal else None,
                 **(account.ids if account else {}),
             )
 

@@ -116,6 +116,8 @@ class Program:
             f"{self.name} ended with {self.process.returncode}; starting it again in "
             f"{self.pause:.0f} s ({last_line(self.log)}; see {self.log})"
         )
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)  # orphans would still hold the port
         self.process = None
         self.start_at = now + self.pause
 
