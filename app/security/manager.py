@@ -21,7 +21,9 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from app import clock
+from app.domain.errors import DomainError
 from app.extensions import csrf, db, unit_of_work
+from app.messages import explain
 from app.models import Account, Person
 from app.security import lockout
 from app.security.actors import actor_of
@@ -91,7 +93,7 @@ class PortalAuthView(BaseView):
             "appbuilder/general/security/login_db.html",
             title=_("Sign in"),
             login=login,
-            next_url=get_safe_redirect(request.values.get("next", "")) or "",
+            next_url=_wanted_page(),
         )
         return page, status
 
@@ -116,19 +118,34 @@ class OwnPasswordView(BaseView):
         if not current_user.is_authenticated:
             return redirect(url_for("PortalAuthView.login", next=request.path))
         if request.method == "POST":
-            with unit_of_work():
-                account = db.session.get_one(Account, g.user.id)
-                change_own_password(
-                    account,
-                    current=request.form.get("current", ""),
-                    new=request.form.get("new", ""),
-                    repeated=request.form.get("repeated", ""),
-                    actor=actor_of(account, address=request.remote_addr or ""),
-                    now=clock.now(),
-                )
+            try:
+                account = self._change()
+            except DomainError as error:
+                flash(explain(error), "danger")
+                return self._page(), error.http_status
             enter(account)
-            flash(_("The password has been changed. Other sign-ins of this account have ended."), "success")
+            flash(
+                _("The password has been changed. Other sign-ins of this account have ended."),
+                "success",
+            )
             return redirect(self.appbuilder.get_url_for_index)
+        return self._page()
+
+    @staticmethod
+    def _change() -> Account:
+        with unit_of_work():
+            account = db.session.get_one(Account, g.user.id)
+            change_own_password(
+                account,
+                current=request.form.get("current", ""),
+                new=request.form.get("new", ""),
+                repeated=request.form.get("repeated", ""),
+                actor=actor_of(account, address=request.remote_addr or ""),
+                now=clock.now(),
+            )
+        return account
+
+    def _page(self) -> Any:
         return self.render_template("account/password.html", title=_("Change the password"))
 
 
@@ -144,9 +161,14 @@ def enter(account: Account) -> None:
     login_user(account)
 
 
-def _next_page() -> str:
+def _wanted_page() -> str:
+    """The page asked for before sign-in, if it is one of ours; else nothing."""
     wanted = request.values.get("next", "")
-    return str(get_safe_redirect(wanted)) if wanted else "/"
+    return str(get_safe_redirect(wanted)) if wanted else ""
+
+
+def _next_page() -> str:
+    return _wanted_page() or "/"
 
 
 def _comes_from_elsewhere() -> bool:
@@ -167,6 +189,7 @@ class PortalSecurityManager(SecurityManager):  # type: ignore[misc] -- FAB is un
         """Register sign-in and one's own password; all else is in app.views."""
         self.auth_view = PortalAuthView()
         self.appbuilder.add_view_no_menu(self.auth_view)
+        csrf.exempt(f"{PortalAuthView.__module__}.login")
         if self.is_auth_limited:
             self.limiter.limit(self.auth_rate_limit, methods=["POST"])(self.auth_view.blueprint)
         self.appbuilder.add_view_no_menu(OwnPasswordView())

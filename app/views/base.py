@@ -27,7 +27,7 @@ from app.domain.errors import DomainError
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.security.scope import ScopedInterface, ScopeError
-from app.views.messages import explain
+from app.messages import explain
 
 log = logging.getLogger(__name__)
 

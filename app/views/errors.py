@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from app.domain.errors import DomainError
 from app.extensions import db
 from app.security.scope import ScopeError
-from app.views.messages import explain
+from app.messages import explain
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Domain messages in the user's language."""
+"""Old place of app.messages, kept while pages are being written."""
 
 from __future__ import annotations
 

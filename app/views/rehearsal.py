@@ -19,7 +19,7 @@ from app.jobs import sweeping
 from app.services import rehearsal, worklists
 from app.views.base import ALL, PortalView
 from app.views.menu import add_screen
-from app.views.messages import explain
+from app.messages import explain
 
 STEPS = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3), "1w": timedelta(weeks=1)}
 

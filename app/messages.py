@@ -1,0 +1,21 @@
+"""Domain messages in the user's language."""
+
+from __future__ import annotations
+
+from flask_babel import gettext, lazy_gettext
+
+from app.domain.errors import DomainError
+
+
+def explain(error: DomainError) -> str:
+    """The error's sentence, translated, with its parameters filled in (labels are translated too)."""
+    params = {
+        name: gettext(value) if isinstance(value, str) and value else value
+        for name, value in error.params.items()
+    }
+    return str(gettext(error.template)) % params
+
+
+def label(text: str) -> object:
+    """A text the domain marked with N_(), to be translated when it is shown."""
+    return lazy_gettext(text)
