@@ -90,7 +90,7 @@ def session_app(
     """One application for all tests that roll back."""
     run_sql(running, f"CREATE DATABASE shared TEMPLATE {template}")
     app = make_app(running, "shared", tmp_path_factory.mktemp("files"))
-    db.session.configure(join_transaction_mode="create_savepoint")
+    db.session.session_factory.configure(join_transaction_mode="create_savepoint")
     yield app
     with app.app_context():
         db.session.remove()

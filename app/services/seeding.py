@@ -203,7 +203,7 @@ def _load_specialties(session: Session, file: Entry) -> None:
     series = _series_by_slug(session)
     _add_screen(session, COLLECTION_FORM, 1, file.mapping("annex_2"))
     groups = {(row.category_slug, row.slug): row for row in session.scalars(select(SpecialtyGroup))}
-    known = set(session.execute(select(Specialty.group_id, Specialty.number)).tuples())
+    known = set(session.execute(select(Specialty.group_id, Specialty.number)))
     position = 0
     for entry in file.items("catalogue"):
         for group in entry.items("groups"):
@@ -271,7 +271,7 @@ def _load_parameters(session: Session, file: Entry) -> None:
 
 
 def _load_reason_codes(session: Session, file: Entry) -> None:
-    known = set(session.execute(select(ReasonCode.use, ReasonCode.code)).tuples())
+    known = set(session.execute(select(ReasonCode.use, ReasonCode.code)))
     for number, entry in enumerate(file.items("reason_codes"), start=1):
         for index, use in enumerate(entry.listed("actions")):
             if (use, entry.text("key")) not in known:
@@ -289,7 +289,7 @@ def _load_reason_codes(session: Session, file: Entry) -> None:
 def _load_dictionaries(session: Session, file: Entry) -> None:
     known_keys = set(session.scalars(select(Dictionary.key)))
     known = set(
-        session.execute(select(DictionaryEntry.dictionary, DictionaryEntry.code)).tuples()
+        session.execute(select(DictionaryEntry.dictionary, DictionaryEntry.code))
     )
     for number, entry in enumerate(file.items("dictionaries"), start=1):
         key = entry.text("key")

@@ -104,7 +104,8 @@ def load_demo(session: Session, folder: Path) -> None:
         (people, _load_experts),
     ):
         try:
-            load(session, file, cast)
+            with session.no_autoflush:
+                load(session, file, cast)
             session.flush()
         except SQLAlchemyError as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -281,7 +282,7 @@ def _specialties_by_key(session: Session) -> dict[str, Specialty]:
     rows = session.execute(
         select(Specialty, SpecialtyGroup.category_slug, SpecialtyGroup.slug).join(Specialty.group)
     )
-    return {f"{category}.{slug}.{row.number}": row for row, category, slug in rows.tuples()}
+    return {f"{category}.{slug}.{row.number}": row for row, category, slug in rows}
 
 
 def _read_committee(entry: Entry, cast: Cast, series: dict[str, Series]) -> Committee:

@@ -1,6 +1,7 @@
 """Parameters and the working-day calendar as the domain wants them.
 
-Both are read once per database session and kept in `session.info`, so that one decision sees one calendar.
+Both are read once per database session and kept in `session.info`, so that one decision sees one
+calendar.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def parameter(key: str) -> Any:
     """The value of a parameter of docs/rules.md 8; KeyError for a key nobody has seeded."""
     cached: dict[str, Any] | None = db.session.info.get("parameters")
     if cached is None:
-        cached = dict(db.session.execute(select(Parameter.key, Parameter.value)).tuples().all())
+        cached = dict(db.session.execute(select(Parameter.key, Parameter.value)).all())
         db.session.info["parameters"] = cached
     return cached[key]
 
@@ -54,10 +55,10 @@ def load_calendar() -> WorkingCalendar:
     """The working-day calendar of all years on file; a damaged one raises CalendarError."""
     cached: WorkingCalendar | None = db.session.info.get("calendar")
     if cached is None:
-        days = db.session.execute(select(HolidayDay.on, HolidayDay.kind)).tuples().all()
+        days = db.session.execute(select(HolidayDay.on, HolidayDay.kind)).all()
         years = db.session.execute(
             select(HolidayYear.year, HolidayYear.version).where(HolidayYear.is_published)
-        ).tuples()
+        )
         versions = dict(years.all())
         cached = WorkingCalendar(
             holidays=frozenset(on for on, kind in days if kind is DayKind.HOLIDAY),
