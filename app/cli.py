@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from app.services import permissions, rehearsal, seeding
+from app import clock
+from app.domain.calendar import BEIJING
+from app.domain.errors import DomainError
 from app.extensions import unit_of_work
+from app.services import invariants, permissions, rehearsal, seeding
 
 
 def register(app: Flask) -> None:
     """Add the commands to the application."""
     app.cli.add_command(init)
     app.cli.add_command(seed)
+    app.cli.add_command(rehearsal_group)
+    app.cli.add_command(sweep)
+    app.cli.add_command(check_invariants)
+    app.cli.add_command(ticker)
+    app.cli.add_command(work)
 
 
 @click.command("init")
 @with_appcontext
 def init() -> None:
     """Make roles and permissions from the registered views (after `flask db upgrade`)."""
-    permissions.install(current_app.appbuilder)
+    permissions.install(current_app.extensions["appbuilder"])
     click.echo("roles and permissions are in place")
 
 
@@ -33,3 +48,129 @@ def seed() -> None:
         if rehearsal.is_rehearsal():
             rehearsal.start_rehearsal()
     click.echo("seed data is loaded")
+
+
+def in_words(command: Callable[..., Any]) -> Callable[..., Any]:
+    """End with one line and exit code 1 where a rule refuses."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except DomainError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+# --------------------------------------------------------------------------- rehearsal
+
+
+@click.group("rehearsal")
+def rehearsal_group() -> None:
+    """The rehearsed clock: show it, set it, move it on (never back)."""
+
+
+@rehearsal_group.command("show")
+@with_appcontext
+def show_rehearsal() -> None:
+    """Print the rehearsed time, Beijing time, to the second."""
+    mode = "rehearsal" if rehearsal.is_rehearsal() else "production"
+    click.echo(f"{clock.now().isoformat(timespec='seconds')} {mode}")
+
+
+@rehearsal_group.command("set")
+@click.argument("instant")
+@with_appcontext
+@in_words
+def set_rehearsal(instant: str) -> None:
+    """Move the clock forward to INSTANT (ISO 8601, Beijing time without an offset) and do what
+    became due."""
+    _move_clock(_read_instant(instant))
+
+
+@rehearsal_group.command("advance")
+@click.argument("amount")
+@with_appcontext
+@in_words
+def advance_rehearsal(amount: str) -> None:
+    """Move the clock forward by AMOUNT: 90m, 6h, 3d or 2w."""
+    _move_clock(clock.now() + _read_amount(amount))
+
+
+def _move_clock(at: datetime) -> None:
+    with unit_of_work():
+        rehearsal.set_rehearsed_time(at)
+    from app.jobs import sweeping  # noqa: PLC0415 -- the queue is loaded by its commands alone
+
+    ran = sweeping.run_everything()
+    done = ", ".join(f"{name} {changed}" for name, (_found, changed) in ran.items() if changed)
+    click.echo(f"{clock.now().isoformat(timespec='seconds')} {done}".rstrip())
+
+
+def _read_instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.ClickException(
+            f"{text}: give an instant like 2022-08-03T09:00 (Beijing time)."
+        ) from error
+    return instant if instant.tzinfo else instant.replace(tzinfo=BEIJING)
+
+
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _read_amount(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,5})([mhdw])", text, flags=re.ASCII)
+    if found is None or int(found[1]) < 1:
+        raise click.ClickException(f"{text}: give an amount like 90m, 6h, 3d or 2w.")
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+# --------------------------------------------------------------------------- jobs and checks
+
+
+@click.command("sweep")
+@with_appcontext
+def sweep() -> None:
+    """Do now what the clock does by itself: for a system timer, without Redis."""
+    from app.jobs import sweeping  # noqa: PLC0415 -- the queue is loaded by its commands alone
+
+    for name, (found, changed) in sweeping.run_everything().items():
+        click.echo(f"{name}: found {found}, changed {changed}")
+
+
+@click.command("check-invariants")
+@click.option("--json", "as_json", is_flag=True, help="Print the violations as JSON.")
+@with_appcontext
+def check_invariants(*, as_json: bool) -> None:
+    """Run every named check of the database; exit 1 and the rows on a violation."""
+    found = invariants.run_checks()
+    if as_json:
+        click.echo(json.dumps([vars(violation) for violation in found], ensure_ascii=False))
+    else:
+        for violation in found:
+            click.echo(f"{violation.check}: {violation.row}: {violation.problem}")
+        click.echo(f"{len(invariants.CHECKS)} checks, {len(found)} violations")
+    if found:
+        raise SystemExit(1)
+
+
+@click.command("ticker")
+@with_appcontext
+def ticker() -> None:
+    """Enqueue the periodic jobs every minute until stopped."""
+    from app.jobs import schedule  # noqa: PLC0415 -- the queue is loaded by its commands alone
+
+    schedule.tick_forever(current_app.extensions["redis"])
+
+
+@click.command("worker")
+@click.argument("queue", default="default")
+@with_appcontext
+def work(queue: str) -> None:
+    """Work on QUEUE until stopped."""
+    from app.jobs import worker  # noqa: PLC0415 -- the queue is loaded by its commands alone
+
+    worker.work(queue)

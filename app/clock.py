@@ -1,7 +1,9 @@
 """The one reader of the system clock.
 
-Business rules run on `now()`, which a rehearsal may have moved forward; sessions, one-time codes, lock-outs,
-rate limits and job ids run on `real_now()`. Edges read the clock once a request, job or command; services and
+Business rules run on `now()`, which a rehearsal may have moved forward; sessions, one-time codes,
+lock-outs,
+rate limits and job ids run on `real_now()`. Edges read the clock once a request, job or command;
+services and
 the domain receive the instant as an argument.
 """
 
@@ -28,7 +30,8 @@ def real_now() -> datetime:
 
 
 def now() -> datetime:
-    """This instant in Beijing time as the business sees it: the real clock plus the rehearsal offset."""
+    """This instant in Beijing time as the business sees it: the real clock plus the rehearsal
+    offset."""
     return real_now() + _offset_source()
 
 

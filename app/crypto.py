@@ -1,7 +1,9 @@
 """Encryption and keyed hashes for personal data (document numbers, telephone numbers).
 
-A stored value is `key id ‖ 0x00 ‖ nonce (12 bytes) ‖ ciphertext and tag` under AES-256-GCM; the key id says which
-key of the ring opens it, so that keys can be rotated row by row. Look-ups go by an HMAC-SHA-256 of the value.
+A stored value is `key id ‖ 0x00 ‖ nonce (12 bytes) ‖ ciphertext and tag` under AES-256-GCM; the
+key id says which
+key of the ring opens it, so that keys can be rotated row by row. Look-ups go by an HMAC-SHA-256 of
+the value.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Keyring:
 
     @classmethod
     def parse(cls, data_keys: str, hash_key: str) -> Keyring:
-        """Read `id:base64,id:base64` (32-byte keys, the first one current) and a base64 hash key."""
+        """Read `id:base64,id:base64` (32-byte keys, the first one current) and a base64 hash
+        key."""
         keys: dict[str, bytes] = {}
         for part in data_keys.split(","):
             key_id, _, encoded = part.strip().partition(":")
@@ -60,7 +63,8 @@ class Keyring:
         return AESGCM(key).decrypt(rest[:NONCE_BYTES], rest[NONCE_BYTES:], head).decode()
 
     def lookup_hash(self, text: str) -> str:
-        """The keyed hash (64 hex digits) under which `text` is found without being stored in clear."""
+        """The keyed hash (64 hex digits) under which `text` is found without being stored in
+        clear."""
         return hmac.new(self.hash_key, text.encode(), hashlib.sha256).hexdigest()
 
 

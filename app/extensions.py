@@ -9,11 +9,12 @@ from flask_appbuilder import Model
 from flask_appbuilder.models.sqla.base import SQLA
 from flask_migrate import Migrate
 from flask_session import Session as ServerSideSession
+from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
 from sqlalchemy.orm import Session
 
 # One metadata for FAB's tables and ours: with its own, a migration would drop every table.
-db = SQLA(metadata=Model.metadata)
+db: SQLAlchemy = SQLA(metadata=Model.metadata)
 migrate = Migrate(compare_type=True)
 csrf = CSRFProtect()
 server_side_session = ServerSideSession()

@@ -1,4 +1,5 @@
-"""Putting the portal together: configuration, extensions, FAB, views, API, commands, error pages."""
+"""Putting the portal together: configuration, extensions, FAB, views, API, commands, error
+pages."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def build_app(overrides: dict[str, Any]) -> Flask:
 
 
 def _configure_servers(app: Flask) -> None:
-    """Take the addresses of the servers: given, or those the launcher has started (same variables)."""
+    """Take the addresses of the servers: given, or those the launcher has started (same
+    variables)."""
     settings = app.config
     database = settings.get("DATABASE_URL") or os.environ.get("DATABASE_URL", "")
     settings["SQLALCHEMY_DATABASE_URI"] = database.replace(

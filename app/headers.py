@@ -37,6 +37,10 @@ def _add_headers(response: Response) -> Response:
     headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if request.is_secure:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-    if request.endpoint and not request.endpoint.endswith("static") and current_user.is_authenticated:
+    if (
+        request.endpoint
+        and not request.endpoint.endswith("static")
+        and current_user.is_authenticated
+    ):
         headers["Cache-Control"] = "no-store"
     return response

@@ -8,7 +8,8 @@ from app.domain.errors import DomainError
 
 
 def explain(error: DomainError) -> str:
-    """The error's sentence, translated, with its parameters filled in (labels are translated too)."""
+    """The error's sentence, translated, with its parameters filled in (labels are translated
+    too)."""
     params = {
         name: gettext(value) if isinstance(value, str) and value else value
         for name, value in error.params.items()

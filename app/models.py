@@ -1,4 +1,5 @@
-"""Every table, in the order of the process: columns, relationships, named constraints; no behaviour.
+"""Every table, in the order of the process: columns, relationships, named constraints; no
+behaviour.
 
 States and other closed vocabularies come from app.domain, column types from app.orm.
 """
@@ -70,7 +71,8 @@ from app.orm import (
     word,
 )
 
-# --------------------------------------------------------------------------- units, people, accounts
+# --------------------------------------------------------------------------- units, people,
+# accounts
 
 
 class Division(Model):
@@ -90,7 +92,8 @@ class Division(Model):
 
 
 class Unit(HasId, HasCreatedAt, HasVersion, Model):
-    """单位: a node of the account tree of Annex 3. `path` is `/1/5/20/`, the ids from the root to itself."""
+    """单位: a node of the account tree of Annex 3. `path` is `/1/5/20/`, the ids from the root to
+    itself."""
 
     __tablename__ = "unit"
     __table_args__ = (
@@ -131,7 +134,8 @@ class Unit(HasId, HasCreatedAt, HasVersion, Model):
 
 
 class UnitCodeAlias(HasId, HasCreatedAt, Model):
-    """A former code of a unit; it still finds the unit, and is never given to another (rules E4)."""
+    """A former code of a unit; it still finds the unit, and is never given to another (rules
+    E4)."""
 
     __tablename__ = "unit_code_alias"
 
@@ -142,7 +146,8 @@ class UnitCodeAlias(HasId, HasCreatedAt, Model):
 
 
 class UnitSuffix(Model):
-    """Every derived-code suffix a unit has ever given out; a freed number never returns (rules E3)."""
+    """Every derived-code suffix a unit has ever given out; a freed number never returns (rules
+    E3)."""
 
     __tablename__ = "unit_suffix"
 
@@ -207,7 +212,8 @@ class PersonnelAffiliation(HasId, HasCreatedAt, Model):
 
 
 class Account(User):
-    """账号: FAB's user row, extended. `username` of a personal account is a keyed hash, never the number."""
+    """账号: FAB's user row, extended. `username` of a personal account is a keyed hash, never the
+    number."""
 
     kind: Mapped[AccountKind] = mapped_column(word(AccountKind), default=AccountKind.UNIT)
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
@@ -243,7 +249,8 @@ class CreditRecord(HasId, HasCreatedAt, Model):
     person: Mapped[Person] = relationship()
 
 
-# --------------------------------------------------------------------------- titles, series, specialties
+# --------------------------------------------------------------------------- titles, series,
+# specialties
 
 
 class Series(HasId, Model):
@@ -286,7 +293,8 @@ class ProfessionalTitle(HasId, Model):
 
 
 class SpecialtyGroup(HasId, Model):
-    """专业大类 (Annex 2, column 1). One of a plan category, or of every category of its series if that is empty."""
+    """专业大类 (Annex 2, column 1). One of a plan category, or of every category of its series if
+    that is empty."""
 
     __tablename__ = "specialty_group"
     __table_args__ = (UniqueConstraint("series_id", "category_slug", "name"),)
@@ -368,7 +376,8 @@ class SpecialtyProposalLine(HasId, Model):
     proposal: Mapped[SpecialtyProposal] = relationship(back_populates="lines")
 
 
-# --------------------------------------------------------------------------- plan, calendar, settings
+# --------------------------------------------------------------------------- plan, calendar,
+# settings
 
 
 class EvaluationPlan(HasId, HasCreatedAt, Model):
@@ -399,7 +408,8 @@ class EvaluationPlan(HasId, HasCreatedAt, Model):
 
 
 class PlanLine(HasId, HasVersion, Model):
-    """计划行: one row of Annex 1 with its four milestones; the printed words stand beside the parsed ones."""
+    """计划行: one row of Annex 1 with its four milestones; the printed words stand beside the
+    parsed ones."""
 
     __tablename__ = "plan_line"
     __table_args__ = (
@@ -442,7 +452,8 @@ class PlanLine(HasId, HasVersion, Model):
 
 
 class PlanLineRevision(HasId, Model):
-    """调整申报时间: what a line's milestones were, what they became, who said so and why (rules A9)."""
+    """调整申报时间: what a line's milestones were, what they became, who said so and why (rules
+    A9)."""
 
     __tablename__ = "plan_line_revision"
     __table_args__ = (UniqueConstraint("plan_line_id", "number"),)
@@ -459,7 +470,8 @@ class PlanLineRevision(HasId, Model):
 
 
 class PlanCategory(HasId, Model):
-    """计划类别: a name printed in a plan line, e.g. 图书资料群众文化专业, and the series behind it (rules 4)."""
+    """计划类别: a name printed in a plan line, e.g. 图书资料群众文化专业, and the series behind it
+    (rules 4)."""
 
     __tablename__ = "plan_category"
     __table_args__ = (UniqueConstraint("plan_line_id", "slug"),)
@@ -500,7 +512,8 @@ class PlanCategorySeries(Model):
 
 
 class HolidayYear(Model):
-    """节假日安排: one a year, as the State Council publishes it; `version` grows with every change."""
+    """节假日安排: one a year, as the State Council publishes it; `version` grows with every
+    change."""
 
     __tablename__ = "holiday_year"
 
@@ -528,7 +541,8 @@ class HolidayDay(Model):
 
 
 class Parameter(HasVersion, Model):
-    """参数: a number or choice of rules.md 8 the province may set; fixed ones are shown, never saved."""
+    """参数: a number or choice of rules.md 8 the province may set; fixed ones are shown, never
+    saved."""
 
     __tablename__ = "parameter"
 
@@ -592,7 +606,8 @@ class DictionaryEntry(HasId, Model):
 
 
 class ScreenVersion(HasId, HasCreatedAt, Model):
-    """A published version of a screen definition; an application keeps the one it was begun with."""
+    """A published version of a screen definition; an application keeps the one it was begun
+    with."""
 
     __tablename__ = "screen_version"
     __table_args__ = (UniqueConstraint("key", "number"),)
@@ -613,7 +628,8 @@ class RehearsalClock(Model):
     offset_seconds: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
-# --------------------------------------------------------------------------- committees and their year
+# --------------------------------------------------------------------------- committees and their
+# year
 
 
 class Committee(HasId, HasCreatedAt, HasVersion, Model):
@@ -815,14 +831,18 @@ class Application(HasId, HasCreatedAt, HasVersion, Model):
             unique=True,
             postgresql_where=text("is_live"),
         ),
-        Index("ix_application_due", "due_kind", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "ix_application_due", "due_kind", "due_at", postgresql_where=text("due_at IS NOT NULL")
+        ),
         Index("ix_application_state_line", "state", "plan_line_id"),
         Index("ix_application_holder_state", "holder_unit_id", "state"),
         Index("ix_application_committee_state", "committee_id", "state"),
         CheckConstraint(
             "state IN ('draft', 'lapsed') OR submitted_at IS NOT NULL", name="submitted_at_if_so"
         ),
-        CheckConstraint("(state = 'returned') = (returned_to IS NOT NULL)", name="target_if_returned"),
+        CheckConstraint(
+            "(state = 'returned') = (returned_to IS NOT NULL)", name="target_if_returned"
+        ),
         CheckConstraint(
             "state NOT IN ('on_hold', 'lapsed') OR state_before IS NOT NULL", name="before_if_aside"
         ),
@@ -941,7 +961,8 @@ class StoredFile(HasCreatedAt, Model):
 
 
 class Material(HasId, HasCreatedAt, Model):
-    """申报材料: one uploaded file under one requirement; taken away by a later version, never deleted."""
+    """申报材料: one uploaded file under one requirement; taken away by a later version, never
+    deleted."""
 
     __tablename__ = "material"
     __table_args__ = (Index("ix_material_application", "application_id"),)
@@ -1038,7 +1059,8 @@ class Notification(HasId, HasCreatedAt, Model):
     application: Mapped[Application | None] = relationship()
 
 
-# --------------------------------------------------------------------------- unit check, publicity, routing
+# --------------------------------------------------------------------------- unit check,
+# publicity, routing
 
 
 class RoutingNode(HasId, Model):
@@ -1056,7 +1078,9 @@ class RoutingNode(HasId, Model):
 
     application: Mapped[Application] = relationship(back_populates="nodes")
     unit: Mapped[Unit] = relationship()
-    steps: Mapped[list[RoutingStep]] = relationship(back_populates="node", order_by="RoutingStep.id")
+    steps: Mapped[list[RoutingStep]] = relationship(
+        back_populates="node", order_by="RoutingStep.id"
+    )
 
 
 class RoutingStep(HasId, Model):
@@ -1095,7 +1119,8 @@ class EmployerCheck(HasId, HasCreatedAt, Model):
 
 
 class Publicity(HasId, HasCreatedAt, HasVersion, Model):
-    """公示: of one application, by the employer or of the result; five full working days (rules A3)."""
+    """公示: of one application, by the employer or of the result; five full working days (rules
+    A3)."""
 
     __tablename__ = "publicity"
     __table_args__ = (
@@ -1158,7 +1183,8 @@ class Objection(HasId, HasCreatedAt, HasVersion, Model):
 
 
 class CorrectionRequest(HasId, HasCreatedAt, Model):
-    """补正: a return with its one complete list of defects, unlocked sections and due date (R46, 3.4)."""
+    """补正: a return with its one complete list of defects, unlocked sections and due date (R46,
+    3.4)."""
 
     __tablename__ = "correction_request"
     __table_args__ = (
@@ -1192,7 +1218,8 @@ class CorrectionRequest(HasId, HasCreatedAt, Model):
 
 
 class Lapse(HasId, HasCreatedAt, Model):
-    """未按时推送 and the other ends a deadline brings; written once, by the sweep (notice 四(三))."""
+    """未按时推送 and the other ends a deadline brings; written once, by the sweep (notice
+    四(三))."""
 
     __tablename__ = "lapse"
     __table_args__ = (
@@ -1234,7 +1261,8 @@ class WithdrawalRequest(HasId, HasCreatedAt, Model):
     application: Mapped[Application] = relationship()
 
 
-# --------------------------------------------------------------------------- policy review, meeting, ballot
+# --------------------------------------------------------------------------- policy review,
+# meeting, ballot
 
 
 class PolicyReview(HasId, HasCreatedAt, Model):
@@ -1251,11 +1279,14 @@ class PolicyReview(HasId, HasCreatedAt, Model):
 
 
 class MilestoneExtension(HasId, HasCreatedAt, Model):
-    """The province's extension of a committee's missed milestone; reasoned, signed by two people."""
+    """The province's extension of a committee's missed milestone; reasoned, signed by two
+    people."""
 
     __tablename__ = "milestone_extension"
     __table_args__ = (
-        CheckConstraint("approved_by_id IS NULL OR approved_by_id <> asked_by_id", name="four_eyes"),
+        CheckConstraint(
+            "approved_by_id IS NULL OR approved_by_id <> asked_by_id", name="four_eyes"
+        ),
     )
 
     committee_id: Mapped[int] = mapped_column(ForeignKey("committee.id"), index=True)
@@ -1272,7 +1303,8 @@ class MilestoneExtension(HasId, HasCreatedAt, Model):
 
 
 class ReviewMeeting(HasId, HasCreatedAt, HasVersion, Model):
-    """评审会议: one sitting; one a committee and year unless the province approves more (rules R14)."""
+    """评审会议: one sitting; one a committee and year unless the province approves more (rules
+    R14)."""
 
     __tablename__ = "review_meeting"
     __table_args__ = (
@@ -1344,7 +1376,8 @@ class MeetingItem(HasId, Model):
 
 
 class PanelDraw(HasId, HasCreatedAt, Model):
-    """抽取专家: candidates frozen and hashed first, then drawn with a stored seed (rules 3.3 M2)."""
+    """抽取专家: candidates frozen and hashed first, then drawn with a stored seed (rules 3.3
+    M2)."""
 
     __tablename__ = "panel_draw"
 
@@ -1371,7 +1404,9 @@ class PanelMember(HasId, Model):
     __tablename__ = "panel_member"
     __table_args__ = (
         UniqueConstraint("meeting_id", "expert_id"),
-        CheckConstraint("signed_in_at IS NULL OR pledged_at IS NOT NULL", name="pledge_before_sign_in"),
+        CheckConstraint(
+            "signed_in_at IS NULL OR pledged_at IS NOT NULL", name="pledge_before_sign_in"
+        ),
     )
 
     meeting_id: Mapped[int] = mapped_column(ForeignKey("review_meeting.id"))
@@ -1404,7 +1439,8 @@ class Recusal(HasId, HasCreatedAt, Model):
 
 
 class ExpertReview(HasId, HasCreatedAt, HasVersion, Model):
-    """专家评审: one expert's opinion and score on one application; locked before the ballot opens."""
+    """专家评审: one expert's opinion and score on one application; locked before the ballot
+    opens."""
 
     __tablename__ = "expert_review"
     __table_args__ = (
@@ -1423,7 +1459,8 @@ class ExpertReview(HasId, HasCreatedAt, HasVersion, Model):
 
 
 class BallotCast(Model):
-    """That a member has voted on an application; it says nothing of how, and nothing of when (D5)."""
+    """That a member has voted on an application; it says nothing of how, and nothing of when
+    (D5)."""
 
     __tablename__ = "ballot_cast"
 
@@ -1466,7 +1503,9 @@ class TitleCertificate(HasId, HasCreatedAt, Model):
 
     __tablename__ = "title_certificate"
     __table_args__ = (
-        CheckConstraint("(revoked_at IS NULL) = (revocation_reason = '')", name="reason_if_revoked"),
+        CheckConstraint(
+            "(revoked_at IS NULL) = (revocation_reason = '')", name="reason_if_revoked"
+        ),
     )
 
     number: Mapped[str] = mapped_column(String(32), unique=True)

@@ -17,10 +17,9 @@ from app.crypto import keyring
 from app.domain.calendar import BEIJING
 
 
-
 def _check_name(constraint: Any, _table: Any) -> str:
     """Name a vocabulary check after its column too: a table may use one vocabulary twice."""
-    if constraint._type_bound:  # noqa: SLF001 -- SQLAlchemy marks the checks of Enum columns so
+    if constraint._type_bound:
         return f"{next(iter(constraint.columns)).name}_{constraint.name}"
     return str(constraint.name)
 

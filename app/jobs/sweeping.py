@@ -54,7 +54,8 @@ def run_sweep(name: str) -> tuple[int, int]:
 
 
 def settle(application_id: int) -> list[str]:
-    """Settle one application in its own transaction; what it refuses is logged and left as it is."""
+    """Settle one application in its own transaction; what it refuses is logged and left as it
+    is."""
     try:
         with unit_of_work():
             return sweeps.settle_application(application_id, now=clock.now())
@@ -80,7 +81,7 @@ def _once(work: Callable[..., int]) -> tuple[int, int]:
 
 def _logged(name: str, work: Callable[[], tuple[int, int]]) -> dict[str, int]:
     """Run `work` in a fresh application context and keep a JobRun of what it did."""
-    with current_app._get_current_object().app_context():  # type: ignore[attr-defined] # noqa: SLF001 -- the real app
+    with current_app._get_current_object().app_context():  # type: ignore[attr-defined]
         started, business = clock.real_now(), clock.now()
         error = ""
         found = changed = 0

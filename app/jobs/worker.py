@@ -1,4 +1,5 @@
-"""An RQ worker that loads the application before it forks: a database job then starts in hundredths of a second."""
+"""An RQ worker that loads the application before it forks: a database job then starts in
+hundredths of a second."""
 
 from __future__ import annotations
 
@@ -14,6 +15,6 @@ def work(name: str) -> None:
     """Work on one queue until told to stop; one queue a worker, or a killed worker loses jobs."""
     connection = current_app.extensions["redis"]
     db.engine.dispose(close=False)
-    Worker(
-        [queue(connection, name)], connection=connection, serializer=JSONSerializer
-    ).work(with_scheduler=False)
+    Worker([queue(connection, name)], connection=connection, serializer=JSONSerializer).work(
+        with_scheduler=False
+    )

@@ -1,6 +1,8 @@
-"""Lock-out: five wrong passwords lock an account at an address for a quarter of an hour (docs/rules.md 8).
+"""Lock-out: five wrong passwords lock an account at an address for a quarter of an hour
+(docs/rules.md 8).
 
-Counters live in Redis on the real clock and are keyed by a keyed hash, so no document number is ever a key.
+Counters live in Redis on the real clock and are keyed by a keyed hash, so no document number is
+ever a key.
 If Redis cannot be reached, sign-in is refused: this limit fails closed.
 """
 
@@ -31,7 +33,8 @@ def is_locked(login: str, address: str) -> bool:
 
 
 def count_failure(login: str, address: str) -> int:
-    """Count a wrong password and return the tries left; the last one starts the quarter of an hour."""
+    """Count a wrong password and return the tries left; the last one starts the quarter of an
+    hour."""
     key = _key(login, address)
     pipe = _redis().pipeline()
     pipe.incr(key)

@@ -25,9 +25,9 @@ from app.domain.errors import DomainError
 from app.extensions import csrf, db, unit_of_work
 from app.messages import explain
 from app.models import Account, Person
+from app.passwords import verify_password
 from app.security import lockout
 from app.security.actors import actor_of
-from app.passwords import verify_password
 from app.services.accounts import change_own_password, identity_hash
 from app.services.audit import record
 
@@ -172,15 +172,17 @@ def _next_page() -> str:
 
 
 def _comes_from_elsewhere() -> bool:
-    """Whether a browser says that another site sent this form (login needs no token, but its own origin)."""
+    """Whether a browser says that another site sent this form (login needs no token, but its own
+    origin)."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return True
     origin = request.headers.get("Origin")
     return origin is not None and origin != "null" and origin != request.host_url.rstrip("/")
 
 
-class PortalSecurityManager(SecurityManager):  # type: ignore[misc] -- FAB is untyped
-    """Accounts instead of users, argon2id, server-side sessions that really end, no stock admin pages."""
+class PortalSecurityManager(SecurityManager):
+    """Accounts instead of users, argon2id, server-side sessions that really end, no stock admin
+    pages."""
 
     user_model = Account
     authdbview = PortalAuthView
@@ -211,7 +213,8 @@ class PortalSecurityManager(SecurityManager):  # type: ignore[misc] -- FAB is un
         )
 
     def auth_user_db(self, username: str, password: str) -> Account | None:
-        """The account if login and password are right and it is active; unknown logins take as long."""
+        """The account if login and password are right and it is active; unknown logins take as
+        long."""
         account = self.find_user(username=username)
         matches = verify_password(account.password if account else None, password)
         if account is None or not matches or not account.is_active:
@@ -237,10 +240,12 @@ class PortalSecurityManager(SecurityManager):  # type: ignore[misc] -- FAB is un
             return None
         return account if str(account.session_stamp or 0) == (stamp or "0") else None
 
-    def before_request(self) -> Response | None:  # type: ignore[override] -- FAB's is a static method
+    def before_request(self) -> Response | None:
         """End idle sessions; send who must change the password to that page."""
         g.user = current_user
-        if request.endpoint is None or request.endpoint.startswith(("static", "appbuilder.static", "health.")):
+        if request.endpoint is None or request.endpoint.startswith(
+            ("static", "appbuilder.static", "health.")
+        ):
             return None
         if not current_user.is_authenticated:
             return None
@@ -248,7 +253,9 @@ class PortalSecurityManager(SecurityManager):  # type: ignore[misc] -- FAB is un
         if now - int(session.get("seen_at", now)) > current_app.config["IDLE_MINUTES"] * 60:
             logout_user()
             session.clear()
-            flash(_("You have been signed out after a long pause. Please sign in again."), "warning")
+            flash(
+                _("You have been signed out after a long pause. Please sign in again."), "warning"
+            )
             return redirect(url_for("PortalAuthView.login", next=request.full_path.rstrip("?")))
         if now - int(session.get("seen_at", 0)) >= 60:
             session["seen_at"] = now
@@ -278,7 +285,7 @@ class PortalSecurityManager(SecurityManager):  # type: ignore[misc] -- FAB is un
                 .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
                 .where(assoc_permissionview_role.c.role_id.in_(role_ids))
             )
-            cached = g.permissions = (user.id, frozenset(rows.tuples()))
+            cached = g.permissions = (user.id, frozenset(rows))
         return cached[1]  # type: ignore[no-any-return]
 
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:

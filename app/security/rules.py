@@ -1,6 +1,7 @@
 """The row rules of every table: role × table → rows read and rows written (docs/rules.md 2).
 
-Scope words the staff know: 全部 everything, 本单位及下级 subtree, 本单位 own unit, 本人 self, 指定 assigned.
+Scope words the staff know: 全部 everything, 本单位及下级 subtree, 本单位 own unit, 本人 self, 指定
+assigned.
 """
 
 from __future__ import annotations
@@ -175,9 +176,7 @@ def _of_unit(actor: Actor) -> ColumnElement[bool]:
 
 def _of_node(actor: Actor) -> ColumnElement[bool]:
     """Own subtree, and what has been routed here."""
-    return SUBMITTED & or_(
-        m.Application.employer_id.in_(subtree_of(actor)), _routed_through(actor)
-    )
+    return SUBMITTED & or_(m.Application.employer_id.in_(subtree_of(actor)), _routed_through(actor))
 
 
 def _of_host(actor: Actor) -> ColumnElement[bool]:
@@ -246,14 +245,16 @@ read(
 read(
     m.Objection,
     lambda a: m.Objection.publicity_id.in_(
-        select(m.Publicity.id).where(
-            through_application(m.Publicity.application_id)(a)
-        )
+        select(m.Publicity.id).where(through_application(m.Publicity.application_id)(a))
     ),
     *ALL_STAFF,
 )
 read(m.ReviewMeeting, everything, R.PROVINCE_HRSS, R.SUPERVISOR)
-read(m.ReviewMeeting, lambda a: m.ReviewMeeting.committee_id.in_(_committees_of(a)), R.COMMITTEE_OFFICE)
+read(
+    m.ReviewMeeting,
+    lambda a: m.ReviewMeeting.committee_id.in_(_committees_of(a)),
+    R.COMMITTEE_OFFICE,
+)
 read(
     m.ReviewMeeting,
     lambda a: m.ReviewMeeting.id.in_(

@@ -1,6 +1,7 @@
 """Row scope, in one place: which rows of a table an actor reads, and which it may write.
 
-Every registered model view reads through `ScopedInterface`; every flush of a signed-in request passes `guard_writes`.
+Every registered model view reads through `ScopedInterface`; every flush of a signed-in request
+passes `guard_writes`.
 Rules are united over the actor's roles; a table without a rule shows nothing.
 """
 
@@ -44,7 +45,7 @@ def path_range(path: str) -> tuple[str, str]:
     return path, path[:-1] + "0"
 
 
-def subtree_of(actor: Actor) -> Select[tuple[int]]:
+def subtree_of(actor: Actor) -> Select[int]:
     """The ids of the actor's unit and all below it; none without a unit."""
     if not actor.unit_path:
         return select(Unit.id).where(false())
@@ -76,7 +77,7 @@ def may_read(row: Any, actor: Actor, session: Session) -> bool:
     return bool(found)
 
 
-class ScopedInterface(SQLAInterface):  # type: ignore[misc] -- FAB is untyped
+class ScopedInterface(SQLAInterface):
     """FAB's data model, scoped: list, count, get, actions, pickers and prefill all pass through it.
 
     `eager` names relations loaded with the page (one query each instead of one a row).

@@ -22,7 +22,8 @@ def record(
     after: Any = None,
     reason: str = "",
 ) -> AuditEntry:
-    """Write who did what to `row`; `before` and `after` hold no full document or telephone number."""
+    """Write who did what to `row`; `before` and `after` hold no full document or telephone
+    number."""
     key = inspect(row).identity
     entry = AuditEntry(
         at=now,

@@ -1,4 +1,5 @@
-"""Named checks of what must always hold in the database; `./portal check-invariants` runs them all."""
+"""Named checks of what must always hold in the database; `./portal check-invariants` runs them
+all."""
 
 from __future__ import annotations
 
@@ -82,9 +83,7 @@ def events_are_allowed() -> Iterable[tuple[str, str]]:
             ApplicationEvent.action,
             ApplicationEvent.to_state,
             func.min(ApplicationEvent.id),
-        ).group_by(
-            ApplicationEvent.from_state, ApplicationEvent.action, ApplicationEvent.to_state
-        )
+        ).group_by(ApplicationEvent.from_state, ApplicationEvent.action, ApplicationEvent.to_state)
     )
     return [
         (f"event {event_id}", f"{source} -{action}-> {target} is not in the table")

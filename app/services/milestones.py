@@ -1,4 +1,5 @@
-"""Milestone watch (docs/rules.md 3.5): warn while a missed milestone of a committee can still be mended."""
+"""Milestone watch (docs/rules.md 3.5): warn while a missed milestone of a committee can still be
+mended."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ BEFORE_ACCEPTANCE = (State.RECEIVED, State.IN_POLICY_REVIEW)
 
 
 def watch(*, now: datetime) -> int:
-    """Warn the convening unit and the province once for each milestone at risk; how many warnings."""
+    """Warn the convening unit and the province once for each milestone at risk; how many
+    warnings."""
     told = 0
     calendar = load_calendar()
     for committee, line, waiting in _loads(BEFORE_ACCEPTANCE):

@@ -1,4 +1,5 @@
-"""消息提醒: the outbox of an event becomes notifications in the portal, once each; other channels hang on the same rows."""
+"""消息提醒: the outbox of an event becomes notifications in the portal, once each; other channels
+hang on the same rows."""
 
 from __future__ import annotations
 
@@ -17,13 +18,19 @@ BATCH = 200
 
 TEXTS = {
     "submitted": N_("%(number)s has been submitted and waits for your unit's check."),
-    "returned": N_("%(number)s has been returned for correction. Read the list and submit it again in time."),
+    "returned": N_(
+        "%(number)s has been returned for correction. Read the list and submit it again in time."
+    ),
     "resubmitted": N_("%(number)s has been corrected and submitted again."),
     "declined": N_("%(number)s is not recommended. The reason is on its page."),
     "publicity_opened": N_("The publicity of %(number)s has begun."),
-    "objection_raised": N_("An objection has been raised against %(number)s. Look into it and decide."),
+    "objection_raised": N_(
+        "An objection has been raised against %(number)s. Look into it and decide."
+    ),
     "objection_decided": N_("The objection concerning %(number)s has been decided."),
-    "publicized": N_("The publicity of %(number)s has ended without objection. Forward it in time."),
+    "publicized": N_(
+        "The publicity of %(number)s has ended without objection. Forward it in time."
+    ),
     "forwarded": N_("%(number)s has been forwarded to the next node."),
     "arrived": N_("%(number)s has arrived at your unit. Check and forward it in time."),
     "received": N_("%(number)s has reached the review committee."),
@@ -44,7 +51,9 @@ TEXTS = {
     "withdrawn": N_("%(number)s has been withdrawn."),
     "withdrawal_refused": N_("The withdrawal of %(number)s has been refused."),
     "rerouted": N_("The route of %(number)s has been changed."),
-    "rescheduled": N_("The dates of the plan line of %(number)s have been changed. Look at its page."),
+    "rescheduled": N_(
+        "The dates of the plan line of %(number)s have been changed. Look at its page."
+    ),
     "disqualified": N_("%(number)s has been disqualified."),
     "revoked": N_("The certificate of %(number)s has been revoked."),
     "re_examination_asked": N_("A re-examination of %(number)s has been asked for."),
@@ -56,7 +65,8 @@ OTHERWISE = N_("There is news about %(number)s.")
 
 
 def deliver_outbox(*, now: datetime) -> int:
-    """Turn up to BATCH unsent messages into notifications and return how many; safe to run twice at once."""
+    """Turn up to BATCH unsent messages into notifications and return how many; safe to run twice
+    at once."""
     messages = db.session.execute(
         select(OutboxMessage, ApplicationEvent)
         .join(ApplicationEvent, ApplicationEvent.id == OutboxMessage.event_id)
@@ -105,11 +115,14 @@ def notify(
 
 def count_unread(account_id: int) -> int:
     """How many notifications wait for an account."""
-    return db.session.scalar(
-        select(func.count(Notification.id)).where(
-            Notification.account_id == account_id, Notification.read_at.is_(None)
+    return (
+        db.session.scalar(
+            select(func.count(Notification.id)).where(
+                Notification.account_id == account_id, Notification.read_at.is_(None)
+            )
         )
-    ) or 0
+        or 0
+    )
 
 
 def mark_all_read(actor: Actor, *, now: datetime) -> None:

@@ -1,4 +1,5 @@
-"""Roles and permissions as the registered views declare them (`grants`); run by `flask init`, never by web workers."""
+"""Roles and permissions as the registered views declare them (`grants`); run by `flask init`,
+never by web workers."""
 
 from __future__ import annotations
 

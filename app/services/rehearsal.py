@@ -1,4 +1,5 @@
-"""演练: the rehearsed time runs ahead of the real one by an offset kept in the database; it only moves forward."""
+"""演练: the rehearsed time runs ahead of the real one by an offset kept in the database; it only
+moves forward."""
 
 from __future__ import annotations
 

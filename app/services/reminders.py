@@ -19,7 +19,8 @@ LOOK_AHEAD = timedelta(days=14)
 
 
 def remind(*, now: datetime) -> int:
-    """Tell nodes, applicants and drafts' owners what is due soon; how many notifications were due."""
+    """Tell nodes, applicants and drafts' owners what is due soon; how many notifications were
+    due."""
     return _remind_nodes(now) + _remind_corrections(now) + _remind_drafts(now)
 
 

@@ -1,7 +1,10 @@
-"""What the clock does by itself (docs/rules.md 3.5): found in the database, decided through transition().
+"""What the clock does by itself (docs/rules.md 3.5): found in the database, decided through
+transition().
 
-A sweep finds applications on an index; `settle_application` then performs everything that has fallen due for one
-of them, in due order and as of the due instant. Both may run late, twice, or on two machines at once with the same rows in
+A sweep finds applications on an index; `settle_application` then performs everything that has
+fallen due for one
+of them, in due order and as of the due instant. Both may run late, twice, or on two machines at
+once with the same rows in
 the end. Nothing here commits: the job or command opens one transaction per application.
 """
 
@@ -35,7 +38,8 @@ BATCH = 200
 """The most applications one run of a sweep takes up; the rest waits for the next."""
 
 SUBMIT_GRACE = timedelta(seconds=60)
-"""The window-close sweep waits the request time-out longer: a submit under way decides first (rules 3.2)."""
+"""The window-close sweep waits the request time-out longer: a submit under way decides first
+(rules 3.2)."""
 
 MAX_STEPS = 50
 """No application has more due at once; a guard against a rule that does not advance."""
@@ -51,7 +55,8 @@ class DueItem:
 
 
 def settle_application(application_id: int, *, now: datetime) -> list[str]:
-    """Do all that has fallen due for one application by `now`, in due order; the names of what was done.
+    """Do all that has fallen due for one application by `now`, in due order; the names of what was
+    done.
 
     A row another process is settling is skipped: that process does the same work.
     """
@@ -230,7 +235,7 @@ def _is_noted(step: RoutingStep) -> bool:
 # --------------------------------------------------------------------------- finders
 
 
-def find_window_close(now: datetime) -> Select[tuple[int]]:
+def find_window_close(now: datetime) -> Select[int]:
     """Drafts of a closed row."""
     return (
         select(Application.id)
@@ -242,7 +247,7 @@ def find_window_close(now: datetime) -> Select[tuple[int]]:
     )
 
 
-def find_publicity_opening(now: datetime) -> Select[tuple[int]]:
+def find_publicity_opening(now: datetime) -> Select[int]:
     """Publicities scheduled for now."""
     return (
         select(Publicity.application_id)
@@ -255,7 +260,7 @@ def find_publicity_opening(now: datetime) -> Select[tuple[int]]:
     )
 
 
-def find_publicity_expiry(now: datetime) -> Select[tuple[int]]:
+def find_publicity_expiry(now: datetime) -> Select[int]:
     """Publicities whose last day has ended."""
     return (
         select(Publicity.application_id)
@@ -264,16 +269,15 @@ def find_publicity_expiry(now: datetime) -> Select[tuple[int]]:
             Publicity.closed_at.is_(None),
             Publicity.ends_at <= now,
             Application.state.in_([State.IN_PUBLICITY, State.IN_RESULT_PUBLICITY]),
-            ~exists().where(
-                Objection.publicity_id == Publicity.id, Objection.finding.is_(None)
-            ),
+            ~exists().where(Objection.publicity_id == Publicity.id, Objection.finding.is_(None)),
         )
         .order_by(Publicity.ends_at, Publicity.id)
     )
 
 
-def find_auto_forward(_now: datetime) -> Select[tuple[int]]:
-    """Publicised applications whose unit chose to forward them, and relay nodes that pass things on."""
+def find_auto_forward(_now: datetime) -> Select[int]:
+    """Publicised applications whose unit chose to forward them, and relay nodes that pass things
+    on."""
     chosen = exists().where(
         Publicity.application_id == Application.id, Publicity.forwards_automatically
     )
@@ -293,7 +297,7 @@ def find_auto_forward(_now: datetime) -> Select[tuple[int]]:
     )
 
 
-def find_node_due(now: datetime) -> Select[tuple[int]]:
+def find_node_due(now: datetime) -> Select[int]:
     """Routing steps past their due instant without a lapse on file."""
     return (
         select(RoutingStep.application_id)
@@ -310,7 +314,7 @@ def find_node_due(now: datetime) -> Select[tuple[int]]:
     )
 
 
-def find_correction_due(now: datetime) -> Select[tuple[int]]:
+def find_correction_due(now: datetime) -> Select[int]:
     """Returned applications past their due date."""
     return (
         select(CorrectionRequest.application_id)
@@ -324,7 +328,7 @@ def find_correction_due(now: datetime) -> Select[tuple[int]]:
     )
 
 
-def find_receipt_deadline(now: datetime) -> Select[tuple[int]]:
+def find_receipt_deadline(now: datetime) -> Select[int]:
     """Applications no committee has received by the deadline."""
     return (
         select(Application.id)
@@ -339,7 +343,7 @@ def find_receipt_deadline(now: datetime) -> Select[tuple[int]]:
     )
 
 
-FINDERS: dict[str, Callable[[datetime], Select[tuple[int]]]] = {
+FINDERS: dict[str, Callable[[datetime], Select[int]]] = {
     "publicity_opening": find_publicity_opening,
     "publicity_expiry": find_publicity_expiry,
     "auto_forward": find_auto_forward,
@@ -352,7 +356,8 @@ FINDERS: dict[str, Callable[[datetime], Select[tuple[int]]]] = {
 
 
 def find_due(name: str, *, now: datetime, skip: Sequence[int] = ()) -> list[int]:
-    """The applications one sweep has to settle, earliest due first, at most BATCH; `skip` leaves some out."""
+    """The applications one sweep has to settle, earliest due first, at most BATCH; `skip` leaves
+    some out."""
     query = FINDERS[name](now)
     ids = db.session.scalars(query.limit(BATCH + len(skip))).all()
     return [found for found in dict.fromkeys(ids) if found not in set(skip)][:BATCH]
@@ -375,4 +380,3 @@ def effective_state(application: Application, *, now: datetime) -> State:
             return State.LAPSED
         case _:
             return application.state
-

@@ -1,8 +1,11 @@
 """The only way an application changes its state: `transition()`.
 
-One database transaction: lock the row; a known idempotency key gets the first answer again; the version must be the
-one the page showed; role, scope and guards must allow the action; then state, version, due date, event (hash chained to the
-one before) and outbox rows are written. Nothing is committed here: the edge's unit of work does that.
+One database transaction: lock the row; a known idempotency key gets the first answer again; the
+version must be the
+one the page showed; role, scope and guards must allow the action; then state, version, due date,
+event (hash chained to the
+one before) and outbox rows are written. Nothing is committed here: the edge's unit of work does
+that.
 """
 
 from __future__ import annotations
@@ -75,12 +78,14 @@ class Due:
 class Effects:
     """What an action does besides changing the state; the service that decides it fills this in.
 
-    `guards` choose the row and target; `at` is the effective instant (default: the arrival); `holder_unit_id` and
-    `due` replace what the application carries (None clears); `apply` writes the service's own rows once the target
+    `guards` choose the row and target; `at` is the effective instant (default: the arrival);
+    `holder_unit_id` and
+    `due` replace what the application carries (None clears); `apply` writes the service's own rows
+    once the target
     state is known; `tell` lists (notification kind, account id).
     """
 
-    guards: Mapping[Guard, bool] = field(default_factory=dict)
+    guards: Mapping[str, bool] = field(default_factory=dict)
     at: datetime | None = None
     reason: str = ""
     data: dict[str, Any] = field(default_factory=dict)
@@ -103,8 +108,10 @@ def transition(
 ) -> ApplicationEvent:
     """Perform `action` on an application and return its event.
 
-    `now` is the arrival of the request, taken once at the edge; waiting for the lock does not count against anyone.
-    `decide` sees the locked row, refuses with a DomainError or says what follows. Raises StaleVersionError when the
+    `now` is the arrival of the request, taken once at the edge; waiting for the lock does not
+    count against anyone.
+    `decide` sees the locked row, refuses with a DomainError or says what follows. Raises
+    StaleVersionError when the
     page is outdated, TransitionNotAllowedError and ActorNotAllowedError as `find_transition` does.
     """
     application = lock_application(application_id)
@@ -161,9 +168,7 @@ def _require_scope(
         )
 
 
-def _is_in_scope(
-    application: Application, actor: Actor, role: ActorRole, row: Transition
-) -> bool:
+def _is_in_scope(application: Application, actor: Actor, role: ActorRole, row: Transition) -> bool:
     action = row.action
     if role in {ActorRole.SYSTEM, ActorRole.CHAIR} or action is Action.HOLD:
         return True  # who chairs, and who may object, the meeting and publicity services have asked
@@ -202,9 +207,10 @@ def _require_version(application: Application, expected: int | None) -> None:
 
 
 def _next(
-    application: Application, action: Action, actor: Actor, guards: Mapping[Guard, bool]
+    application: Application, action: Action, actor: Actor, guards: Mapping[str, bool]
 ) -> tuple[ActorRole, State]:
-    """Try the actor's roles in order; the first that may act decides, else the first refusal is raised."""
+    """Try the actor's roles in order; the first that may act decides, else the first refusal is
+    raised."""
     refusal: DomainError | None = None
     for role in sorted(actor.roles):
         try:
@@ -337,7 +343,8 @@ def accounts_of_unit(unit_id: int | None) -> list[int]:
         return []
     return list(
         db.session.scalars(
-            select(Account.id).where(Account.unit_id == unit_id, Account.active.is_(True))
+            select(Account.id)
+            .where(Account.unit_id == unit_id, Account.active.is_(True))
             .where(Account.person_id.is_(None) | Account.roles.any())
             .order_by(Account.id)
         )
@@ -355,8 +362,8 @@ def account_of_person(person_id: int) -> list[int]:
 
 def next_number(plan_year: int) -> tuple[int, str]:
     """The id and the printed number of an application about to be added, e.g. 2022-00000017."""
-    new_id = db.session.scalar(select(func.nextval("application_id_seq")))
-    return int(new_id), f"{plan_year}-{int(new_id):08d}"
+    new_id: int = db.session.execute(select(func.nextval("application_id_seq"))).scalar_one()
+    return new_id, f"{plan_year}-{new_id:08d}"
 
 
 def unit_chain(unit: Unit) -> list[Unit]:

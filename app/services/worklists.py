@@ -74,7 +74,13 @@ def list_work_items(actor: Actor, *, now: datetime) -> list[WorkItem]:
 
 
 def _item(
-    kind: str, subject: str, detail: str, row: object, row_id: int, due: datetime | None, now: datetime
+    kind: str,
+    subject: str,
+    detail: str,
+    row: object,
+    row_id: int,
+    due: datetime | None,
+    now: datetime,
 ) -> WorkItem:
     return WorkItem(
         kind=kind,
@@ -132,7 +138,7 @@ def _held_applications(actor: Actor, now: datetime) -> Iterable[WorkItem]:
 def _objections(actor: Actor, now: datetime) -> Iterable[WorkItem]:
     if actor.unit_id is None:
         return
-    query: Select[tuple[Objection, Application, str]] = (
+    query: Select[Objection, Application, str] = (
         select(Objection, Application, Person.name)
         .join(Publicity, Publicity.id == Objection.publicity_id)
         .join(Application, Application.id == Publicity.application_id)
@@ -156,9 +162,7 @@ def _objections(actor: Actor, now: datetime) -> Iterable[WorkItem]:
 
 
 def _withdrawals(actor: Actor, now: datetime) -> Iterable[WorkItem]:
-    if not actor.has_role(
-        ActorRole.HRSS, ActorRole.PROVINCE_HRSS, ActorRole.COMMITTEE_OFFICE
-    ):
+    if not actor.has_role(ActorRole.HRSS, ActorRole.PROVINCE_HRSS, ActorRole.COMMITTEE_OFFICE):
         return
     rows = db.session.execute(
         select(WithdrawalRequest, Application, Person.name)
@@ -256,4 +260,5 @@ def current_plan(*, now: datetime) -> EvaluationPlan | None:
     """The newest plan that has been published by now, or else the newest of all."""
     plans = db.session.scalars(select(EvaluationPlan).order_by(EvaluationPlan.year.desc())).all()
     published = [p for p in plans if p.published_at is not None and p.published_at <= now]
-    return (published or list(plans) or [None])[0]
+    candidates = published or list(plans)
+    return candidates[0] if candidates else None

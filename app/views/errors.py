@@ -13,8 +13,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.domain.errors import DomainError
 from app.extensions import db
-from app.security.scope import ScopeError
 from app.messages import explain
+from app.security.scope import ScopeError
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,9 @@ def answer_not_found(_error: NoResultFound) -> Any:
 
 def answer_csrf_error(_error: CSRFError) -> Any:
     """A form from an ended session."""
-    message = _("The page was open too long or your session has ended. Go back, reload and try again.")
+    message = _(
+        "The page was open too long or your session has ended. Go back, reload and try again."
+    )
     return respond(400, "form_expired", message)
 
 
@@ -94,13 +96,14 @@ def answer_database_down(error: OperationalError) -> Any:
     log.error("database unavailable: %s", error.__class__.__name__)
     g.pop("user", None)
     return respond(
-        503, "unavailable", _("The system is busy or under maintenance. Nothing was lost; try again.")
+        503,
+        "unavailable",
+        _("The system is busy or under maintenance. Nothing was lost; try again."),
     )
 
 
 def answer_unexpected(error: Exception) -> Any:
     """A defect of ours: logged without personal data, answered without a traceback."""
     db.session.rollback()
-    log.exception("unexpected failure")
-    del error
+    log.error("unexpected failure", exc_info=error)
     return answer_http_error(InternalServerError())

@@ -1,4 +1,5 @@
-"""The first page: work items for staff, one's own applications for applicants, the public page for everybody else."""
+"""The first page: work items for staff, one's own applications for applicants, the public page for
+everybody else."""
 
 from __future__ import annotations
 
@@ -7,13 +8,14 @@ from typing import Any
 from flask import redirect, url_for
 from flask_appbuilder import IndexView, expose
 from flask_appbuilder.security.decorators import has_access
-from flask_babel import gettext, lazy_gettext as _
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
 from flask_login import current_user
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from app import clock
-from app.domain.workflow import STATE_LABELS, ActorRole, State
+from app.domain.workflow import ActorRole, State
 from app.extensions import db, unit_of_work
 from app.models import Application, EvaluationPlan, Notification
 from app.security.actors import current_actor
@@ -48,7 +50,7 @@ PHASES = (
 """The states as a figure shows them."""
 
 
-class HomeView(IndexView):  # type: ignore[misc] -- FAB is untyped
+class HomeView(IndexView):
     """/: sends everybody to where their work is."""
 
     @expose("/")
@@ -141,7 +143,8 @@ def _address(row: Notification) -> str:
 
 def _link(item: worklists.WorkItem) -> str:
     endpoint, key = TARGETS[item.object_type]
-    return url_for(endpoint, **{key: item.object_id})
+    values: dict[str, Any] = {key: item.object_id}
+    return url_for(endpoint, **values)
 
 
 def _plan_rows(plan: EvaluationPlan | None) -> list[dict[str, Any]]:
@@ -166,7 +169,10 @@ def _figures(plan: EvaluationPlan) -> dict[str, Any]:
     series = [
         (
             str(name),
-            [sum(f.count for f in counted if f.line == line and f.state in states) for line in lines],
+            [
+                sum(f.count for f in counted if f.line == line and f.state in states)
+                for line in lines
+            ],
         )
         for name, states in PHASES
     ]
@@ -174,7 +180,6 @@ def _figures(plan: EvaluationPlan) -> dict[str, Any]:
         "labels": [str(gettext("Line %(number)s", number=line)) for line in lines],
         "series": [(name, values) for name, values in series if any(values)],
     }
-
 
 
 def register(appbuilder: Any) -> None:

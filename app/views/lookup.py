@@ -44,7 +44,7 @@ class LookupView(PortalView):
             abort(404)
         model, columns = SEARCHED[table]
         term = request.args.get("q", "").strip()[:60]
-        query = select(model).where(read_criterion(model, current_actor()))
+        query: Any = select(model).where(read_criterion(model, current_actor()))
         if term:
             starts = [column.ilike(f"{_escape(term)}%") for column in columns]
             inside = [columns[0].ilike(f"%{_escape(term)}%")]

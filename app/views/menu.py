@@ -28,7 +28,8 @@ def add_screen(
     href: str = "",
     icon: str = "",
 ) -> Any:
-    """Register `view` with a menu entry `name` under `category`; the view's grants give the entry too."""
+    """Register `view` with a menu entry `name` under `category`; the view's grants give the entry
+    too."""
     view.menu_names = (name, category)
     return appbuilder.add_view(
         view,

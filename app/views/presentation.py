@@ -1,4 +1,5 @@
-"""What every template may use: the `portal` dictionary and the filters for instants, dates and labels."""
+"""What every template may use: the `portal` dictionary and the filters for instants, dates and
+labels."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from flask import Flask, current_app, request
-from flask_babel import gettext, get_locale
+from flask_babel import get_locale, gettext
 from flask_login import current_user
 
 from app import clock

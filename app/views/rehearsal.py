@@ -1,4 +1,5 @@
-"""演练时钟: show the rehearsed time and move it forward; what becomes due happens at once, in due order."""
+"""演练时钟: show the rehearsed time and move it forward; what becomes due happens at once, in due
+order."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from typing import Any
 from flask import flash, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
-from flask_babel import gettext, lazy_gettext as _
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _
 
 from app import clock
 from app.domain.calendar import BEIJING
@@ -16,12 +18,17 @@ from app.domain.errors import DomainError
 from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
 from app.jobs import sweeping
+from app.messages import explain
 from app.services import rehearsal, worklists
 from app.views.base import ALL, PortalView
 from app.views.menu import add_screen
-from app.messages import explain
 
-STEPS = {"1h": timedelta(hours=1), "1d": timedelta(days=1), "3d": timedelta(days=3), "1w": timedelta(weeks=1)}
+STEPS = {
+    "1h": timedelta(hours=1),
+    "1d": timedelta(days=1),
+    "3d": timedelta(days=3),
+    "1w": timedelta(weeks=1),
+}
 
 
 class RehearsalView(PortalView):
