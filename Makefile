@@ -27,6 +27,8 @@ $(RUN_READY): requirements.lock
 	@echo "Installing the pinned packages …"
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-deps -r requirements.lock \
 		|| { echo "The packages of requirements.lock could not be installed: see above; check the network, then run make install again." >&2; exit 1; }
+	@$(PY) -m pip --disable-pip-version-check check >/dev/null \
+		|| { echo "requirements.lock does not fit this Python: $(PY) -m pip check says what is missing." >&2; exit 1; }
 	@touch $@
 
 $(DEV_READY): requirements-dev.lock $(RUN_READY)
@@ -107,7 +109,8 @@ lock: ## Make both lock files from requirements.txt and requirements-dev.txt
 	@rm -rf build/lock && "$(PYTHON)" -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@{ echo "# Every package the portal runs with, made from requirements.txt by: make lock"; \
-		build/lock/bin/python -m pip freeze; } > build/requirements.lock
+		{ build/lock/bin/python -m pip freeze; grep -h '; python' requirements.txt; } | sort -fu; } \
+		> build/requirements.lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@{ echo "# What tests and checks need on top of requirements.lock, made from requirements-dev.txt by: make lock"; \
 		build/lock/bin/python -m pip freeze | grep -vxFf build/requirements.lock; } > build/requirements-dev.lock
