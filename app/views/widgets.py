@@ -48,6 +48,11 @@ def _add_class(kwargs: dict[str, Any], name: str) -> dict[str, Any]:
 class PortalInput(widgets.Input):
     """An ``<input>`` of any type with the portal's class; no placeholder repeats the label."""
 
+    validation_attrs: ClassVar[tuple[str, ...]] = (
+        *("required", "disabled", "maxlength", "minlength"),
+        *("min", "max", "step", "pattern"),
+    )
+
     def __call__(self, field: Field, **kwargs: Any) -> Markup:
         return super().__call__(field, **_add_class(kwargs, "form-control"))
 
@@ -107,7 +112,8 @@ class BeijingDateTimeField(DateTimeLocalField):
     def process_data(self, value: dt.datetime | None) -> None:
         """Show a stored instant in Beijing time; a naive one is a programming error."""
         if value is not None and value.tzinfo is None:
-            raise ValueError("an instant without a time zone")
+            # WTForms would turn a ValueError into a message for the user.
+            raise TypeError("an instant without a time zone")
         self.data = value.astimezone(BEIJING) if value else None
 
     def process_formdata(self, valuelist: list[str]) -> None:
@@ -130,6 +136,8 @@ class PortalFieldConverter(FieldConverter):
     conversion_table: ClassVar[Any] = (
         ("is_text", TextAreaField, PortalTextArea),
         ("is_json", TextAreaField, PortalTextArea),
+        # Encrypted columns are bytes in the database and text for everybody else.
+        ("is_binary", StringField, lambda: PortalInput("text")),
         ("is_string", StringField, lambda: PortalInput("text")),
         ("is_integer", IntegerField, lambda: PortalInput("number")),
         ("is_numeric", DecimalField, lambda: PortalInput("text")),

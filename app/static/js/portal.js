@@ -219,10 +219,13 @@
   const pick = (select) => {
     if (select.tomselect || typeof TomSelect === "undefined") return;
     const url = select.dataset.lookup;
+    const plugins = {};
+    if (select.multiple) plugins.remove_button = { title: texts.remove };
+    else if (url && !select.required) plugins.clear_button = { title: texts.remove };
     const settings = {
-      allowEmptyOption: !select.multiple && !select.required,
+      allowEmptyOption: !url && !select.multiple,
       maxOptions: 200,
-      plugins: select.multiple ? ["remove_button"] : [],
+      plugins,
       render: {
         no_results: () => element("div", "no-results", texts.nothingFound),
       },
@@ -234,7 +237,7 @@
         searchField: [],
         preload: "focus",
         loadThrottle: 250,
-        placeholder: texts.typeMore,
+        placeholder: select.options[0]?.value === "" ? select.options[0].textContent || texts.typeMore : texts.typeMore,
         load(query, callback) {
           const address = new URL(url, window.location.href);
           address.searchParams.set("q", query);
@@ -271,6 +274,10 @@
   const startPickers = (root) =>
     all("select[data-lookup], select[data-picker], select.my_select2", root).forEach(pick);
   startPickers(document);
+
+  /* ---- The filter bar is folded on a phone unless something is filtered ---------------------- */
+  if (window.matchMedia("(max-width: 767.98px)").matches && !/[?&]_flt_[^=]*=[^&]/.test(window.location.search))
+    all("details[data-fold-on-phone]").forEach((fold) => fold.removeAttribute("open"));
 
   /* ---- Files: <input type="file" data-max-bytes data-accept-text> --------------------------- */
   const size = (bytes) => (bytes < 1048576 ? `${Math.ceil(bytes / 1024)} KB` : `${(bytes / 1048576).toFixed(1)} MB`);
