@@ -65,9 +65,7 @@ def test_only_the_province_grants_a_correction_of_less_than_a_day() -> None:
     returned_at = at("2022-09-14T00:00")
     with pytest.raises(NotPermittedError, match="provincial HRSS"):
         compute_correction_due_at(returned_at, ROW_1, CALENDAR)
-    granted = compute_correction_due_at(
-        returned_at, ROW_1, CALENDAR, is_granted_by_province=True
-    )
+    granted = compute_correction_due_at(returned_at, ROW_1, CALENDAR, is_granted_by_province=True)
     assert granted == ROW_1
 
 

@@ -146,9 +146,7 @@ AFTER = at("2022-08-01T08:00:00")
 
 
 def test_a_line_moves_freely_before_it_opens() -> None:
-    moved = replace(
-        W1, opens_at=at("2022-08-02T08:00"), closes_at=at("2022-08-04T17:00")
-    )
+    moved = replace(W1, opens_at=at("2022-08-02T08:00"), closes_at=at("2022-08-04T17:00"))
     W1.require_reschedulable(moved, now=BEFORE)
 
 

@@ -24,9 +24,7 @@ SAME_DAY = PublicityDay1.SAME_DAY_IF_BEFORE_09
 
 def test_publicity_across_the_national_day() -> None:
     period = compute_publicity_period(at("2022-09-30T10:00"), CALENDAR)
-    assert period.days == tuple(
-        on(f"2022-10-{day}") for day in ("08", "09", "10", "11", "12")
-    )
+    assert period.days == tuple(on(f"2022-10-{day}") for day in ("08", "09", "10", "11", "12"))
     assert period.starts_on == on("2022-10-08")
     assert period.ends_on == on("2022-10-12")
     assert period.ends_at == at("2022-10-13T00:00")
