@@ -109,9 +109,9 @@ lock: ## Make both lock files from requirements.txt and requirements-dev.txt
 	@rm -rf build/lock && "$(PYTHON)" -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@{ echo "# Every package the portal runs with, made from requirements.txt by: make lock"; \
-		{ build/lock/bin/python -m pip freeze; grep -h '; python' requirements.txt; } | sort -fu; } \
+		{ build/lock/bin/python -m pip freeze --all --exclude pip; grep -h '; python' requirements.txt; } | LC_ALL=C sort -fu; } \
 		> build/requirements.lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@{ echo "# What tests and checks need on top of requirements.lock, made from requirements-dev.txt by: make lock"; \
-		build/lock/bin/python -m pip freeze | grep -vxFf build/requirements.lock; } > build/requirements-dev.lock
+		build/lock/bin/python -m pip freeze --all --exclude pip | grep -vxFf build/requirements.lock; } > build/requirements-dev.lock
 	@mv build/requirements.lock build/requirements-dev.lock . && rm -rf build/lock
