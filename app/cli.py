@@ -7,47 +7,31 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from app import clock
+from app import clock, settling
 from app.domain.calendar import BEIJING
 from app.domain.errors import DomainError
 from app.extensions import unit_of_work
-from app.services import invariants, permissions, rehearsal, seeding
+from app.services import demo, invariants, permissions, rehearsal, seed_export, seeding
 
 
 def register(app: Flask) -> None:
     """Add the commands to the application."""
     app.cli.add_command(init)
     app.cli.add_command(seed)
+    app.cli.add_command(export_seed)
+    app.cli.add_command(demo_group)
     app.cli.add_command(rehearsal_group)
     app.cli.add_command(sweep)
     app.cli.add_command(check_invariants)
     app.cli.add_command(ticker)
     app.cli.add_command(work)
-
-
-@click.command("init")
-@with_appcontext
-def init() -> None:
-    """Make roles and permissions from the registered views (after `flask db upgrade`)."""
-    permissions.install(current_app.extensions["appbuilder"])
-    click.echo("roles and permissions are in place")
-
-
-@click.command("seed")
-@with_appcontext
-def seed() -> None:
-    """Load seed/ where it is not loaded yet; in rehearsal mode also the demo units and accounts."""
-    with unit_of_work():
-        seeding.load_all(with_demo=rehearsal.is_rehearsal())
-        if rehearsal.is_rehearsal():
-            rehearsal.start_rehearsal()
-    click.echo("seed data is loaded")
 
 
 def in_words(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,6 +45,63 @@ def in_words(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(str(error)) from error
 
     return run
+
+
+@click.command("init")
+@with_appcontext
+def init() -> None:
+    """Make roles and permissions from the registered views (after `flask db upgrade`)."""
+    permissions.install(current_app.extensions["appbuilder"])
+    click.echo("roles and permissions are in place")
+
+
+@click.command("seed")
+@with_appcontext
+@in_words
+def seed() -> None:
+    """Load seed/ where it is not loaded yet; in rehearsal mode also the demo units and accounts."""
+    with unit_of_work():
+        seeding.load_all(with_demo=rehearsal.is_rehearsal())
+        if rehearsal.is_rehearsal():
+            rehearsal.start_rehearsal()
+    click.echo("seed data is loaded")
+
+
+@click.command("seed-export")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@with_appcontext
+@in_words
+def export_seed(folder: Path) -> None:
+    """Write the configuration as seed files below FOLDER."""
+    try:
+        written = seed_export.write_all(folder)
+    except OSError as error:
+        raise click.ClickException(f"{folder}: {error.strerror}; choose another folder.") from error
+    click.echo(f"{len(written)} files written below {folder}")
+
+
+@click.group("demo")
+def demo_group() -> None:
+    """The demo cast of a rehearsal."""
+
+
+@demo_group.command("accounts")
+@click.option("--json", "as_json", is_flag=True, help="Print the accounts as JSON.")
+@with_appcontext
+@in_words
+def list_accounts(*, as_json: bool) -> None:
+    """Print the demo accounts: one of every role first, then all others."""
+    rows = demo.list_demo_accounts()
+    if as_json:
+        click.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    if not rows:
+        raise click.ClickException(
+            "there are no demo accounts: run `flask seed` in rehearsal mode first."
+        )
+    click.echo("role\tlogin\tpassword\tname\tunit")
+    for row in rows:
+        click.echo("\t".join(row.values()))
 
 
 # --------------------------------------------------------------------------- rehearsal
@@ -101,9 +142,8 @@ def advance_rehearsal(amount: str) -> None:
 def _move_clock(at: datetime) -> None:
     with unit_of_work():
         rehearsal.set_rehearsed_time(at)
-    from app.jobs import sweeping  # noqa: PLC0415 -- the queue is loaded by its commands alone
 
-    ran = sweeping.run_everything()
+    ran = settling.run_everything()
     done = ", ".join(f"{name} {changed}" for name, (_found, changed) in ran.items() if changed)
     click.echo(f"{clock.now().isoformat(timespec='seconds')} {done}".rstrip())
 
@@ -135,9 +175,8 @@ def _read_amount(text: str) -> timedelta:
 @with_appcontext
 def sweep() -> None:
     """Do now what the clock does by itself: for a system timer, without Redis."""
-    from app.jobs import sweeping  # noqa: PLC0415 -- the queue is loaded by its commands alone
 
-    for name, (found, changed) in sweeping.run_everything().items():
+    for name, (found, changed) in settling.run_everything().items():
         click.echo(f"{name}: found {found}, changed {changed}")
 
 

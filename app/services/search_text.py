@@ -18,7 +18,7 @@ _LONGEST = 200
 
 
 def bigrams(text: str) -> str:
-    """Return the words of `text`: 贵阳市 → "贵阳 阳市"; Latin words and numbers in small letters."""
+    """Return the words of `text`: 贵阳市 → "贵阳 阳市"; Latin words in small letters."""
     return " ".join(_words(text))
 
 
@@ -31,25 +31,30 @@ def _words(text: str) -> Iterable[str]:
 
 
 def pinyin_initials(text: str) -> str:
-    """Return the initials a picker finds a name by: 贵阳市 → "gys"; other characters are dropped."""
+    """Return the initials a picker finds a name by: 贵阳市 → "gys"; other signs are dropped."""
     letters = lazy_pinyin(text.lower(), style=Style.FIRST_LETTER, errors=_keep_ascii)
     return "".join(letters)[:_LONGEST]
 
 
 def pinyin_words(text: str) -> str:
     """Return whole pinyin: 王敏 → "wang min wangmin"."""
-    syllables = [part for part in lazy_pinyin(text, errors=lambda _other: []) if part.isascii()]
+    syllables = [part for part in lazy_pinyin(text, errors=lambda _other: "") if part]
     return " ".join([*syllables, "".join(syllables)])
 
 
-def _keep_ascii(other: str) -> list[str]:
-    return re.findall(r"[0-9a-z]+", other)
+def _keep_ascii(other: str) -> str:
+    return "".join(re.findall(r"[0-9a-z]+", other))
 
 
 def search_document(name: str, *codes: str) -> str:
     """Return all words a row is found by: bigrams, initials and whole pinyin of its name, codes."""
     return " ".join(
-        [bigrams(name), pinyin_initials(name), pinyin_words(name), *(bigrams(code) for code in codes)]
+        [
+            bigrams(name),
+            pinyin_initials(name),
+            pinyin_words(name),
+            *(bigrams(code) for code in codes),
+        ]
     )
 
 

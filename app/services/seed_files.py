@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -10,15 +11,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
 from app.domain.calendar import BEIJING
+from app.domain.errors import DomainError
 
 E = TypeVar("E", bound=Enum)
 MISSING = object()
 
 
-class SeedError(Exception):
+class SeedError(DomainError):
     """A seed file cannot be used; the text is one line: file, path inside, what to do."""
+
+    code = "seed_error"
+    template = "%(text)s"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text=text)
 
 
 @dataclass(frozen=True)
@@ -134,3 +143,15 @@ def read_seed(folder: Path, name: str) -> Entry:
     if not isinstance(content, dict):
         raise SeedError(f"{name}: write a mapping of keys and values at the top.")
     return Entry(name, "", content)
+
+
+@contextmanager
+def telling_refusals(name: str) -> Iterator[None]:
+    """Turn a value the database refuses into a SeedError about the file; other failures pass."""
+    try:
+        yield
+    except StatementError as error:
+        if isinstance(error, DBAPIError) and not isinstance(error, (IntegrityError, DataError)):
+            raise
+        cause = " ".join(str(error.orig or error).split())
+        raise SeedError(f"{name}: the database refuses this: {cause}; correct the file.") from error

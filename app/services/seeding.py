@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 import config
@@ -47,7 +46,7 @@ from app.models import (
     SpecialtyGroup,
 )
 from app.services import seeding_demo, settings
-from app.services.seed_files import Entry, SeedError, read_seed
+from app.services.seed_files import Entry, SeedError, read_seed, telling_refusals
 
 __all__ = ["COLLECTION_FORM", "SeedError", "load_all"]
 
@@ -79,9 +78,13 @@ def load_all(*, with_demo: bool, folder: Path | None = None) -> None:
     """
     folder = folder or config.SEED_FOLDER
     session: Session = db.session()
+    if not inspect(session.connection()).has_table(Division.__tablename__):
+        raise SeedError(
+            "the database has no tables: run `flask db upgrade` and `flask init` first."
+        )
     with _trusted(session):
         for name, load in _files(folder):
-            with _naming(name):
+            with telling_refusals(name):
                 load(session, read_seed(folder, name))
                 session.flush()
         if with_demo and not seeding_demo.is_loaded(session):
@@ -115,16 +118,6 @@ def _trusted(session: Session) -> Iterator[None]:
         yield
     finally:
         session.info["trusted"] = before
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Turn what the domain or the database refuses into a SeedError about the file."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        cause = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise SeedError(f"{name}: the database refuses this: {cause}; correct the file.") from error
 
 
 # --------------------------------------------------------------------------- divisions, holidays
@@ -250,7 +243,11 @@ def _load_parameters(session: Session, file: Entry) -> None:
         default = entry.get("default").value
         optional = {
             column: entry.get(key).value
-            for column, key in (("minimum", "minimum"), ("maximum", "maximum"), ("options", "choices"))
+            for column, key in (
+                ("minimum", "minimum"),
+                ("maximum", "maximum"),
+                ("options", "choices"),
+            )
             if entry.get(key, None).value is not None
         }
         session.add(
@@ -288,9 +285,7 @@ def _load_reason_codes(session: Session, file: Entry) -> None:
 
 def _load_dictionaries(session: Session, file: Entry) -> None:
     known_keys = set(session.scalars(select(Dictionary.key)))
-    known = set(
-        session.execute(select(DictionaryEntry.dictionary, DictionaryEntry.code))
-    )
+    known = set(session.execute(select(DictionaryEntry.dictionary, DictionaryEntry.code)))
     for number, entry in enumerate(file.items("dictionaries"), start=1):
         key = entry.text("key")
         if key not in known_keys:
@@ -327,9 +322,7 @@ def _add_screen(session: Session, key: str, number: int, definition: dict[str, A
     if known is None:
         text = json.dumps(definition, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         checksum = hashlib.sha256(text.encode()).hexdigest()
-        session.add(
-            ScreenVersion(key=key, number=number, definition=definition, checksum=checksum)
-        )
+        session.add(ScreenVersion(key=key, number=number, definition=definition, checksum=checksum))
 
 
 # --------------------------------------------------------------------------- the plan

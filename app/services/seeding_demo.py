@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.domain import codes
 from app.domain.calendar import BEIJING
+from app.domain.errors import DomainError
 from app.domain.terms import (
     AccountKind,
     AdministrativeLevel,
@@ -54,7 +54,7 @@ from app.passwords import hash_password
 from app.services.accounts import identity_hash
 from app.services.permissions import role_by_name
 from app.services.search_text import pinyin_initials, search_document
-from app.services.seed_files import Entry, read_seed
+from app.services.seed_files import Entry, read_seed, telling_refusals
 
 ACTIVATED_AT = datetime(2022, 6, 15, 9, 0, tzinfo=BEIJING)
 """When the demo accounts were activated: before 30 June (Notice 三(二))."""
@@ -103,13 +103,10 @@ def load_demo(session: Session, folder: Path) -> None:
         (committees, _load_committees),
         (people, _load_experts),
     ):
-        try:
+        with telling_refusals(file.file):
             with session.no_autoflush:
                 load(session, file, cast)
             session.flush()
-        except SQLAlchemyError as error:
-            cause = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise file.error(f"the database refuses this: {cause}; correct the file.") from error
 
 
 # --------------------------------------------------------------------------- units
@@ -125,7 +122,11 @@ def _load_units(session: Session, file: Entry, cast: Cast) -> None:
         if unit.code_suffix:
             session.add(UnitSuffix(parent_id=unit.parent_id, suffix=unit.code_suffix))
     session.flush()
-    _index(session, Unit, [(unit.id, search_document(unit.name, unit.code)) for unit in cast.units.values()])
+    _index(
+        session,
+        Unit,
+        [(unit.id, search_document(unit.name, unit.code)) for unit in cast.units.values()],
+    )
 
 
 def _read_unit(entry: Entry, cast: Cast) -> Unit:
@@ -148,7 +149,9 @@ def _read_unit(entry: Entry, cast: Cast) -> Unit:
     )
 
 
-def _index(session: Session, model: type[Unit] | type[Person], documents: list[tuple[int, str]]) -> None:
+def _index(
+    session: Session, model: type[Unit] | type[Person], documents: list[tuple[int, str]]
+) -> None:
     """Write the search columns of new rows in one statement."""
     table: Any = model.__table__
     session.connection().execute(
@@ -180,7 +183,7 @@ def _read_person(entry: Entry, cast: Cast) -> Person:
     number, phone = entry.text("resident_id_number"), entry.text("phone")
     try:
         codes.check_resident_id(number, today=ACTIVATED_AT.date())
-    except ValueError as error:
+    except DomainError as error:
         raise entry.get("resident_id_number").error(str(error)) from error
     person = Person(
         name=entry.text("name"),
@@ -416,9 +419,7 @@ def _load_experts(session: Session, file: Entry, cast: Cast) -> None:
                 raise entry.get("committees").error(
                     f"{key!r} is no committee of committees.yaml; correct the key."
                 )
-            session.add(
-                ExpertPoolMember(committee=cast.committees[key], expert=expert, role=role)
-            )
+            session.add(ExpertPoolMember(committee=cast.committees[key], expert=expert, role=role))
         if entry.flag("has_credit_record", False):
             session.add(
                 CreditRecord(
