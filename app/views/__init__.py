@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import warnings
+import logging
 from typing import Any
 
 MODULES = (
@@ -35,6 +35,6 @@ def register(appbuilder: Any) -> None:
             try:
                 module = importlib.import_module(f"app.views.{name}")
             except ImportError as error:  # while its services are still being written
-                warnings.warn(f"app.views.{name} is left out: {error}", stacklevel=1)
+                logging.getLogger(__name__).error("app.views.%s is left out: %s", name, error)
                 continue
             module.register(appbuilder)
