@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flask import current_app, has_app_context
 from flask_appbuilder import Model
 from flask_appbuilder.models.sqla.base import SQLA
 from flask_migrate import Migrate
@@ -18,6 +19,11 @@ db: SQLAlchemy = SQLA(metadata=Model.metadata)
 migrate = Migrate(compare_type=True)
 csrf = CSRFProtect()
 server_side_session = ServerSideSession()
+
+
+def portal_mode() -> str:
+    """`rehearsal` or `production`, as configured; production outside the application."""
+    return str(current_app.config["PORTAL_MODE"]) if has_app_context() else "production"
 
 
 @contextmanager

@@ -5,33 +5,35 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from flask import current_app, g, has_app_context
 from sqlalchemy import select
 
 from app import clock
 from app.domain.errors import RuleViolation
 from app.domain.messages import N_
 from app.domain.terms import PortalMode
-from app.extensions import db
+from app.extensions import db, portal_mode
 from app.models import RehearsalClock
 
 FIRST_OPENING = datetime.fromisoformat("2022-08-03T09:00:00+08:00")
 """Where a fresh rehearsal begins: in the middle of the first window of Annex 1."""
 
+CACHED = "rehearsal_offset"
+"""Where a database session keeps the offset it has read."""
+
 
 def is_rehearsal() -> bool:
     """Whether this instance runs in rehearsal mode."""
-    return bool(current_app.config["PORTAL_MODE"] == PortalMode.REHEARSAL.value)
+    return portal_mode() == PortalMode.REHEARSAL.value
 
 
 def current_offset() -> timedelta:
     """How far business time runs ahead; zero in production and outside the application."""
-    if not has_app_context() or not is_rehearsal():
+    if not is_rehearsal():
         return timedelta(0)
-    offset: timedelta | None = g.get("rehearsal_offset")
+    offset: timedelta | None = db.session.info.get(CACHED)
     if offset is None:
         seconds = db.session.scalar(select(RehearsalClock.offset_seconds)) or 0
-        offset = g.rehearsal_offset = timedelta(seconds=seconds)
+        offset = db.session.info[CACHED] = timedelta(seconds=seconds)
     return offset
 
 
@@ -41,7 +43,7 @@ def start_rehearsal(at: datetime = FIRST_OPENING) -> None:
         seconds = int((at - clock.real_now()).total_seconds())
         db.session.add(RehearsalClock(id=1, offset_seconds=seconds))
         db.session.flush()
-        g.pop("rehearsal_offset", None)
+        db.session.info.pop(CACHED, None)
 
 
 def set_rehearsed_time(at: datetime) -> datetime:
@@ -59,5 +61,5 @@ def set_rehearsed_time(at: datetime) -> datetime:
         )
     row.offset_seconds = int((at - clock.real_now()).total_seconds())
     db.session.flush()
-    g.rehearsal_offset = timedelta(seconds=row.offset_seconds)
+    db.session.info[CACHED] = timedelta(seconds=row.offset_seconds)
     return at

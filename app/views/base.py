@@ -11,7 +11,6 @@ from flask import abort, flash, g, has_request_context, request
 from flask_appbuilder import BaseView, ModelView
 from flask_appbuilder.baseviews import expose
 from flask_appbuilder.fields import QuerySelectField
-from flask_appbuilder.forms import GeneralModelConverter
 from flask_appbuilder.urltools import (
     get_filter_args,
     get_order_args,
@@ -26,8 +25,9 @@ from wtforms.fields.choices import Choice
 from app.domain.errors import DomainError
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.security.scope import ScopedInterface, ScopeError
 from app.messages import explain
+from app.security.scope import ScopedInterface, ScopeError
+from app.views.widgets import PortalModelConverter, PortalSearchWidget
 
 log = logging.getLogger(__name__)
 
@@ -41,19 +41,17 @@ Grants = Mapping[ActorRole, frozenset[str]]
 MAX_PAGE_SIZE = 100
 
 
-class LookupField(QuerySelectField):  # type: ignore[misc] -- FAB is untyped
-    """A many-to-one choice that asks the server instead of loading the table; the posted key is read in scope."""
+class LookupField(QuerySelectField):
+    """A many-to-one choice that asks the server instead of loading the table; the posted key is
+    read in scope."""
 
     def __init__(
         self, label: Any = None, validators: Any = None, datamodel: Any = None, **kwargs: Any
     ) -> None:
         kwargs.setdefault("query_func", list)
-        super().__init__(
-            label, validators, get_pk_func=datamodel.get_pk_value, **kwargs
-        )
+        super().__init__(label, validators, get_pk_func=datamodel.get_pk_value, **kwargs)
         self.datamodel = datamodel
-        self.render_kw = {
-            **(self.render_kw or {}),
+        self.render_kw: dict[str, Any] = {
             "data-lookup": f"/lookup/{datamodel.obj.__tablename__}",
         }
 
@@ -72,7 +70,7 @@ class LookupField(QuerySelectField):  # type: ignore[misc] -- FAB is untyped
             yield Choice(str(self.datamodel.get_pk_value(chosen)), str(chosen), True, {})
 
 
-class PortalConverter(GeneralModelConverter):  # type: ignore[misc] -- FAB is untyped
+class PortalConverter(PortalModelConverter):
     """Forms from models, with look-up fields for relations and no default choice."""
 
     def _convert_many_to_one(
@@ -96,21 +94,25 @@ class PortalConverter(GeneralModelConverter):  # type: ignore[misc] -- FAB is un
         return form_props
 
 
-class PortalView(BaseView):  # type: ignore[misc] -- FAB is untyped
+class PortalView(BaseView):
     """A page of our own. `grants` says which roles get which of its permissions at `flask init`."""
 
     grants: ClassVar[Grants] = {}
 
 
-class PortalModelView(ModelView):  # type: ignore[misc] -- FAB is untyped
+class PortalModelView(ModelView):
     """A screen over a table: scoped, paged, with every POST checked and no typed form lost."""
 
     grants: ClassVar[Grants] = {}
     exclude_route_methods: ClassVar[set[str]] = {"download"}
     base_order: Any = ("id", "desc")
     page_size = 20
+    search_widget = PortalSearchWidget
     search_columns: ClassVar[list[str]] = []
     order_columns: ClassVar[list[str]] = []
+    search_form: Any = None
+    add_form: Any = None
+    edit_form: Any = None
     add_form_extra_fields: Any = None
     edit_form_extra_fields: Any = None
 
@@ -230,9 +232,12 @@ class PortalModelView(ModelView):  # type: ignore[misc] -- FAB is untyped
                 return str(_("This lies outside your unit's scope. Choose a unit of your own."))
         if any(isinstance(link, IntegrityError) for link in chain):
             return str(
-                _("Not saved: it repeats an existing entry or a required value is missing. Check the entries.")
+                _(
+                    "Not saved: it repeats an existing entry or a required value is missing. "
+                    "Check the entries."
+                )
             )
-        log.exception("save failed")
+        log.error("save failed", exc_info=error)
         return str(_("Not saved. Try again; if it fails again, tell the administrator."))
 
     def _add(self) -> Any:
@@ -251,11 +256,12 @@ class PortalModelView(ModelView):  # type: ignore[misc] -- FAB is untyped
                     db.session.add(row)
                     db.session.commit()
                     self.post_add(row)
-                    flash(str(self.add_row_message), "success")
-                    return None
-                except Exception as error:  # noqa: BLE001 -- every failure becomes words
+                except Exception as error:
                     db.session.rollback()
                     flash(self._explain(error), "danger")
+                else:
+                    flash(str(self.add_row_message), "success")
+                    return None
         return self._get_add_widget(form=form, exclude_cols=exclude_cols)
 
     def _edit(self, pk: Any) -> Any:
@@ -275,12 +281,13 @@ class PortalModelView(ModelView):  # type: ignore[misc] -- FAB is untyped
                         self.pre_update(row)
                     db.session.commit()
                     self.post_update(row)
-                    flash(str(self.edit_row_message), "success")
-                    return None
-                except Exception as error:  # noqa: BLE001 -- every failure becomes words
+                except Exception as error:
                     db.session.rollback()
                     flash(self._explain(error), "danger")
                     row = self._readable(pk)
+                else:
+                    flash(str(self.edit_row_message), "success")
+                    return None
         else:
             form = self.edit_form.refresh(obj=row)
             self.prefill_form(form, pk)

@@ -23,6 +23,7 @@ from app.security.scope import read_criterion
 from app.services import notifications, worklists
 from app.views.base import ALL, PortalView
 from app.views.menu import add_screen
+from app.views.plan_rows import plan_rows
 
 STAFF = tuple(set(ActorRole) - {ActorRole.PUBLIC, ActorRole.SYSTEM, ActorRole.APPLICANT})
 EVERYBODY = (*STAFF, ActorRole.APPLICANT)
@@ -87,7 +88,7 @@ class WorkView(PortalView):
             title=gettext("Work items"),
             items=[(item, _link(item)) for item in worklists.list_work_items(actor, now=now)],
             plan=plan,
-            plan_lines=_plan_rows(plan),
+            plan_lines=plan_rows(plan),
             figures=_figures(plan) if plan else None,
             now=now,
         )
@@ -145,21 +146,6 @@ def _link(item: worklists.WorkItem) -> str:
     endpoint, key = TARGETS[item.object_type]
     values: dict[str, Any] = {key: item.object_id}
     return url_for(endpoint, **values)
-
-
-def _plan_rows(plan: EvaluationPlan | None) -> list[dict[str, Any]]:
-    return [
-        {
-            "number": line.number,
-            "label": line.series_text,
-            "opens_at": line.applications_open_at,
-            "closes_at": line.applications_close_at,
-            "receipt_due_at": line.receipt_due_at,
-            "policy_review_due_on": line.policy_review_due_on,
-            "online_review_due_on": line.online_review_due_on,
-        }
-        for line in (plan.lines if plan else [])
-    ]
 
 
 def _figures(plan: EvaluationPlan) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, request, url_for
 from flask_babel import get_locale, gettext
 from flask_login import current_user
 
@@ -27,18 +27,44 @@ def register(app: Flask) -> None:
 
 
 def _context() -> dict[str, Any]:
-    locale = get_locale()
+    signed_in = current_user.is_authenticated
     return {
         "portal": {
             "name": current_app.config["APP_NAME"],
             "now": clock.now(),
             "is_rehearsal": rehearsal.is_rehearsal(),
             "elder": request.cookies.get("elder") == "1",
-            "lang": "zh-Hans" if locale is None or locale.language == "zh" else locale.language,
-            "user_display": current_user.first_name if current_user.is_authenticated else "",
-            "unit_display": str(current_user.unit or "") if current_user.is_authenticated else "",
+            "elder_url": url_for("PublicView.switch_elder"),
+            "lang": _language(),
+            "user_display": current_user.first_name if signed_in else "",
+            "unit_display": str(current_user.unit or "") if signed_in else "",
+            "profile_url": url_for("OwnPasswordView.change") if signed_in else "",
+            "logout_url": url_for("PortalAuthView.logout"),
+            "home_url": "/",
+            "public_home_url": url_for("PublicView.home"),
+            "public_nav": _public_nav(signed_in=signed_in),
+            "footer_links": [(gettext("Privacy notice"), url_for("PublicView.privacy"))],
         }
     }
+
+
+def _language() -> str:
+    locale = get_locale()
+    return "zh-Hans" if locale is None or locale.language == "zh" else str(locale.language)
+
+
+def _public_nav(*, signed_in: bool) -> list[tuple[str, str]]:
+    nav = [
+        (gettext("Home"), url_for("PublicView.home")),
+        (gettext("Calls for applications"), url_for("PublicView.calls")),
+        (gettext("Publicity"), url_for("PublicView.publicities")),
+        (gettext("Results"), url_for("PublicView.results")),
+        (gettext("Verify a certificate"), url_for("PublicView.verify")),
+        (gettext("Guide"), url_for("PublicView.guide")),
+    ]
+    if signed_in and current_user.person_id:
+        nav.insert(0, (gettext("My applications"), "/"))
+    return nav
 
 
 def show_instant(value: datetime | None) -> str:

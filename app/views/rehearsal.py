@@ -12,12 +12,11 @@ from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
-from app import clock
+from app import clock, settling
 from app.domain.calendar import BEIJING
 from app.domain.errors import DomainError
 from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
-from app.jobs import sweeping
 from app.messages import explain
 from app.services import rehearsal, worklists
 from app.views.base import ALL, PortalView
@@ -59,7 +58,7 @@ class RehearsalView(PortalView):
         except ValueError:
             flash(gettext("Give a date and a time, for example 2022-08-15 09:00."), "danger")
             return self._page(request.form.get("at", ""), 422)
-        changed = sum(count for _found, count in sweeping.run_everything().values())
+        changed = sum(count for _found, count in settling.run_everything().values())
         flash(
             gettext(
                 "It is now %(now)s. What became due has been done: %(count)s changes.",
