@@ -1,22 +1,386 @@
-"""账号: creation, passwords and look-up of accounts (Annex 3)."""
+"""账号: creating, locking, unlocking, passwords and roles (notice 三(二), Annex 3, rules E5-E9).
+
+Passwords and activation codes are shown once, to whoever creates them; only hashes are stored.
+"""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import Role
+from sqlalchemy import select
 
 from app.crypto import keyring
-from app.domain.accounts import require_strong_password
-from app.domain.errors import RuleViolation, WeakPasswordError
+from app.domain.accounts import NewPerson, require_may_create_account, require_strong_password
+from app.domain.errors import (
+    ConflictError,
+    NotPermittedError,
+    RuleViolation,
+    WeakPasswordError,
+)
 from app.domain.messages import N_
-from app.models import Account
+from app.domain.plan import is_account_creation_late
+from app.domain.roles import (
+    may_manage,
+    require_may_grant,
+    require_roles_fit,
+    roles_of_unit_account,
+)
+from app.domain.routing import UnitRef
+from app.domain.terms import AccountKind, ApplicantKind
+from app.domain.workflow import ActorRole
+from app.extensions import db
+from app.models import Account, EvaluationPlan, Person, PersonnelAffiliation, Unit
 from app.passwords import hash_password, verify_password
 from app.services.actors import Actor
 from app.services.audit import record
+from app.services.people import PersonDraft, find_person, register_person
+from app.services.settings import parameter
+
+CODE_ALPHABET = "ABCDEFGHJKLMNPQRTUWXY346789"
+"""Letters and digits nobody takes for another one."""
+
+SHARED_INITIAL_PASSWORD = "123@abc"  # noqa: S105 -- printed in Annex 3; opens the change page only
+ROLE_NAMES = {role.value: role for role in ActorRole}
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """An account and the code that opens it once; nobody can read the code again."""
+
+    account: Account
+    activation_code: str
+    is_late: bool = False
 
 
 def identity_hash(number: str) -> str:
     """The keyed hash under which a person's document number is found."""
     return keyring().lookup_hash(number.strip().upper())
+
+
+def personal_login(number: str) -> str:
+    """The stored login of a personal account: a keyed hash, never the document number."""
+    return "p" + identity_hash(number)[:40]
+
+
+def make_activation_code() -> str:
+    """A random code of twelve characters in groups of four."""
+    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(12))
+    return "-".join(letters[start : start + 4] for start in (0, 4, 8))
+
+
+def initial_password() -> str:
+    """A random code, or the notice's 123@abc where the province has switched it on (E9)."""
+    if parameter("shared_initial_password_enabled"):
+        return SHARED_INITIAL_PASSWORD
+    return make_activation_code()
+
+
+def roles_of(account: Account) -> frozenset[ActorRole]:
+    """The roles of the rules an account holds."""
+    return frozenset(ROLE_NAMES[role.name] for role in account.roles if role.name in ROLE_NAMES)
+
+
+def create_unit_account(unit: Unit, ref: UnitRef, *, actor: Actor, now: datetime) -> NewAccount:
+    """Create the account of a unit just added; its login is the unit's code (Annex 3)."""
+    code = initial_password()
+    account = Account(
+        username=unit.code,
+        first_name=unit.name[:64],
+        last_name="",
+        email=f"{unit.code}@local.invalid",
+        active=True,
+        password=hash_password(code),
+        kind=AccountKind.UNIT,
+        unit=unit,
+        must_change_password=True,
+        roles=_role_rows(roles_of_unit_account(ref)),
+        **_stamped(now),
+    )
+    db.session.add(account)
+    db.session.flush()
+    is_late = _is_late(now)
+    record("create_account", account, actor=actor, now=now, after=_facts(account, is_late=is_late))
+    return NewAccount(account, code, is_late)
+
+
+def create_personal_account(
+    draft: PersonDraft,
+    *,
+    unit: UnitRef,
+    is_handler: bool,
+    declared: bool,
+    actor: Actor,
+    now: datetime,
+) -> NewAccount:
+    """Create the account of one of the unit's own people, and the person if not known yet.
+
+    `declared` is the statement that the person works for the unit (Annex 3: 严禁…, E8). One person
+    has one account in the province (E7): ConflictError names the way of the transfer. Raises
+    NotPermittedError, InvalidIdentityError, RuleViolation.
+    """
+    _require_creator(draft.applicant_kind, unit, actor)
+    roles = frozenset({ActorRole.UNIT_HANDLER if is_handler else ActorRole.APPLICANT})
+    if is_handler:
+        require_may_grant(actor.roles, frozenset(), roles)
+    if not declared:
+        raise RuleViolation(
+            N_(
+                "Confirm that this person belongs to your unit. Accounts for people of other "
+                "units count as misconduct (Annex 3)."
+            )
+        )
+    person = find_person(identity_hash(draft.identity_number))
+    if person is not None:
+        _require_no_account(person, int(unit.id))
+    else:
+        person = register_person(draft, identity_hash(draft.identity_number), now=now)
+    _affiliate(person, int(unit.id), draft.applicant_kind, now)
+    code = initial_password()
+    login = personal_login(draft.identity_number)
+    account = Account(
+        username=login,
+        first_name=person.name[:64],
+        last_name="",
+        email=f"{login}@local.invalid",
+        active=True,
+        password=hash_password(code),
+        kind=AccountKind.PERSONAL,
+        unit_id=int(unit.id),
+        person=person,
+        must_change_password=True,
+        roles=_role_rows(roles),
+        **_stamped(now),
+    )
+    db.session.add(account)
+    db.session.flush()
+    is_late = _is_late(now)
+    record("create_account", account, actor=actor, now=now, after=_facts(account, is_late=is_late))
+    return NewAccount(account, code, is_late)
+
+
+def _stamped(now: datetime) -> dict[str, Any]:
+    naive = now.replace(tzinfo=None)
+    return {"created_on": naive, "changed_on": naive}
+
+
+def _require_creator(kind: ApplicantKind, unit: UnitRef, actor: Actor) -> None:
+    if actor.unit_id != unit.id:
+        raise NotPermittedError(
+            N_(
+                "A unit creates personal accounts for its own people only. "
+                "Accounts for others count as misconduct (Annex 3)."
+            )
+        )
+    refusal: NotPermittedError | None = None
+    for role in sorted(actor.roles) or [ActorRole.PUBLIC]:
+        try:
+            require_may_create_account(unit, role, NewPerson(kind, unit.id))
+        except NotPermittedError as error:
+            refusal = error
+        else:
+            return
+    raise refusal or NotPermittedError()
+
+
+def _require_no_account(person: Person, unit_id: int) -> None:
+    account = db.session.scalar(select(Account).where(Account.person_id == person.id))
+    present = _present_affiliation(person)
+    if account is not None and present is not None and present.unit_id == unit_id:
+        raise ConflictError(
+            N_("%(name)s has an account in your unit already. Give it a new password instead."),
+            name=person.name,
+        )
+    if account is not None or (present is not None and present.unit_id != unit_id):
+        raise ConflictError(
+            N_(
+                "This person has an account in the province already; one person has one account, "
+                "it is not created again (notice 三(二)). Have the affiliation transferred to your "
+                "unit: the present unit releases the person, or the HRSS department decides."
+            )
+        )
+
+
+def _present_affiliation(person: Person) -> PersonnelAffiliation | None:
+    return db.session.scalar(
+        select(PersonnelAffiliation).where(
+            PersonnelAffiliation.person_id == person.id, PersonnelAffiliation.ends_on.is_(None)
+        )
+    )
+
+
+def _affiliate(person: Person, unit_id: int, kind: ApplicantKind, now: datetime) -> None:
+    if _present_affiliation(person) is None:
+        db.session.add(
+            PersonnelAffiliation(
+                person_id=person.id, unit_id=unit_id, applicant_kind=kind, starts_on=now.date()
+            )
+        )
+
+
+def _is_late(now: datetime) -> bool:
+    """Whether it is after 30 June of the running plan year: possible, logged as late (E11)."""
+    year = db.session.scalar(
+        select(EvaluationPlan.year)
+        .where(EvaluationPlan.published_at.is_not(None))
+        .order_by(EvaluationPlan.year.desc())
+        .limit(1)
+    )
+    return year is not None and is_account_creation_late(now.date(), year)
+
+
+def appoint_handler(account_id: int, *, actor: Actor, now: datetime) -> Account:
+    """Let one of the unit's own people act for it under the own name (单位经办人)."""
+    account = lock_account(account_id)
+    if account.unit_id != actor.unit_id:
+        raise NotPermittedError(N_("A unit appoints its own people as handlers."))
+    return change_roles(
+        account_id, roles_of(account) | {ActorRole.UNIT_HANDLER}, actor=actor, now=now
+    )
+
+
+def dismiss_handler(account_id: int, *, actor: Actor, now: datetime) -> Account:
+    """Take the role of a handler away; the person stays an applicant."""
+    account = lock_account(account_id)
+    if account.unit_id != actor.unit_id:
+        raise NotPermittedError(N_("A unit appoints its own people as handlers."))
+    before = roles_of(account)
+    kept = before - {ActorRole.UNIT_HANDLER}
+    require_may_grant(actor.roles, before, kept)
+    return _set_roles(account, kept or frozenset({ActorRole.APPLICANT}), actor=actor, now=now)
+
+
+def change_roles(
+    account_id: int, roles: Iterable[ActorRole], *, actor: Actor, now: datetime
+) -> Account:
+    """Give an account these roles; nobody grants beyond the own reach, nor to oneself.
+
+    Raises NotPermittedError, RuleViolation.
+    """
+    account = lock_account(account_id)
+    wanted = frozenset(roles)
+    if account.id == actor.account_id:
+        raise NotPermittedError(
+            N_("Nobody changes the own roles. Ask the administrator above you.")
+        )
+    require_may_grant(actor.roles, roles_of(account), wanted)
+    if not wanted:
+        raise RuleViolation(N_("Choose at least one role, or lock the account."))
+    return _set_roles(account, wanted, actor=actor, now=now)
+
+
+def _set_roles(
+    account: Account, wanted: frozenset[ActorRole], *, actor: Actor, now: datetime
+) -> Account:
+    if account.unit is not None:
+        has_person = account.person_id is not None
+        require_roles_fit(wanted, _ref(account.unit), has_person=has_person)
+    before = sorted(role.value for role in roles_of(account))
+    foreign = [role for role in account.roles if role.name not in ROLE_NAMES]
+    account.roles = _role_rows(wanted) + foreign
+    account.session_stamp = (account.session_stamp or 0) + 1
+    record(
+        "change_roles",
+        account,
+        actor=actor,
+        now=now,
+        before={"roles": before},
+        after={"roles": sorted(role.value for role in wanted)},
+    )
+    db.session.flush()
+    return account
+
+
+def reset_password(account_id: int, reason: str, *, actor: Actor, now: datetime) -> NewAccount:
+    """Give an account a new random code; every session of it ends, the reset is logged.
+
+    Rules E9: by the unit or a superior. Raises NotPermittedError, RuleViolation.
+    """
+    account = lock_account(account_id)
+    require_may_manage(account, actor)
+    if not reason.strip():
+        raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
+    code = make_activation_code()
+    account.password = hash_password(code)
+    account.must_change_password = True
+    account.session_stamp = (account.session_stamp or 0) + 1
+    record("reset_password", account, actor=actor, now=now, reason=reason.strip())
+    db.session.flush()
+    return NewAccount(account, code)
+
+
+def set_active(
+    account_id: int, is_active: bool, reason: str, *, actor: Actor, now: datetime
+) -> Account:
+    """Lock or unlock an account; locking ends its sessions at once."""
+    account = lock_account(account_id)
+    require_may_manage(account, actor)
+    if not reason.strip():
+        raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
+    if is_active and account.unit is not None and not account.unit.is_active:
+        raise ConflictError(
+            N_("%(unit)s is not active. Ask the unit above it to activate it first."),
+            unit=account.unit.name,
+        )
+    action = "enable_account" if is_active else "disable_account"
+    record(action, account, actor=actor, now=now, reason=reason.strip())
+    account.active = is_active
+    account.session_stamp = (account.session_stamp or 0) + 1
+    db.session.flush()
+    return account
+
+
+def require_may_manage(account: Account, actor: Actor) -> None:
+    """Refuse to touch an account above, beside or equal to one's own, and one's own."""
+    if not is_managed_by(account, actor):
+        raise NotPermittedError(
+            N_(
+                "Accounts are looked after by their own unit or one above it, and administrators "
+                "by the security administrator. This one is outside your reach."
+            )
+        )
+
+
+def is_managed_by(account: Account, actor: Actor) -> bool:
+    """Whether `actor` may lock, unlock and reset `account`."""
+    if account.id == actor.account_id:
+        return False
+    if any(role.name not in ROLE_NAMES for role in account.roles):
+        return False
+    path = account.unit.path if account.unit else ""
+    return may_manage(actor.roles, actor.unit_path, roles_of(account), path)
+
+
+def lock_account(account_id: int) -> Account:
+    """The account, locked until the transaction ends, read afresh."""
+    return db.session.get_one(
+        Account, account_id, with_for_update={"of": Account}, populate_existing=True
+    )
+
+
+def _role_rows(roles: Iterable[ActorRole]) -> list[Role]:
+    names = [role.value for role in roles]
+    return list(db.session.scalars(select(Role).where(Role.name.in_(names)).order_by(Role.name)))
+
+
+def _ref(unit: Unit) -> UnitRef:
+    return UnitRef(
+        id=unit.id, kind=unit.kind, level=unit.level, parent_id=unit.parent_id, name=unit.name
+    )
+
+
+def _facts(account: Account, *, is_late: bool) -> dict[str, Any]:
+    return {
+        "kind": account.kind.value,
+        "unit_id": account.unit_id,
+        "person_id": account.person_id,
+        "roles": sorted(role.name for role in account.roles),
+        "is_late": is_late,
+    }
 
 
 def change_own_password(
