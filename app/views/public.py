@@ -19,7 +19,7 @@ from app.extensions import unit_of_work
 from app.messages import explain
 from app.models import CallForApplications, Publicity
 from app.security.actors import current_actor
-from app.services import certificates, lookups, objections, worklists
+from app.services import lookups, worklists
 from app.services.settings import parameter
 from app.views.base import PortalView
 from app.views.plan_rows import plan_rows
@@ -117,6 +117,8 @@ class PublicView(PortalView):
     @expose("/publicity/<int:publicity_id>/objection", methods=["POST"])
     def object(self, publicity_id: int) -> Any:
         """Raise an objection; what was typed is kept when something is missing."""
+        from app.services import objections  # noqa: PLC0415 -- lands with the process part
+
         found, now = _running(publicity_id), clock.now()
         try:
             with unit_of_work():
@@ -177,6 +179,8 @@ class PublicView(PortalView):
     @expose("/verify/<string:number>")
     def certificate(self, number: str) -> Any:
         """What the certificate of this number says, or that there is none."""
+        from app.services import certificates  # noqa: PLC0415 -- lands with the review part
+
         found = certificates.verify(number[:40])
         page = self._page(
             "public/certificate.html",
