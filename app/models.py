@@ -637,7 +637,7 @@ class Committee(HasId, HasCreatedAt, HasVersion, Model):
 
     __tablename__ = "committee"
     __table_args__ = (
-        CheckConstraint("member_size % 2 = 1", name="member_size_odd"),
+        CheckConstraint("mod(member_size, 2) = 1", name="member_size_odd"),
         CheckConstraint("member_size > 0", name="member_size_positive"),
     )
 
@@ -683,7 +683,7 @@ class AuthorityFiling(HasId, HasCreatedAt, HasVersion, Model):
         UniqueConstraint("committee_id", "plan_year"),
         CheckConstraint("valid_to >= valid_from", name="valid_to_after_from"),
         CheckConstraint("state = 'draft' OR filed_at IS NOT NULL", name="filed_at_if_filed"),
-        CheckConstraint("member_size % 2 = 1", name="member_size_odd"),
+        CheckConstraint("mod(member_size, 2) = 1", name="member_size_odd"),
     )
 
     committee_id: Mapped[int] = mapped_column(ForeignKey("committee.id"), index=True)
@@ -1075,6 +1075,9 @@ class RoutingNode(HasId, Model):
     kind: Mapped[NodeKind] = mapped_column(word(NodeKind))
     returns_used: Mapped[int] = mapped_column(Integer, default=0)
     forwards_automatically: Mapped[bool] = mapped_column(Boolean, default=False)
+    dropped_at: Mapped[datetime | None] = mapped_column(
+        TZDateTime, comment="taken off the route by a re-route after it was reached (row 16)"
+    )
 
     application: Mapped[Application] = relationship(back_populates="nodes")
     unit: Mapped[Unit] = relationship()

@@ -199,6 +199,11 @@ def _first_answer(actor: Actor, key: str) -> ApplicationEvent | None:
     )
 
 
+def require_version(application: Application, expected: int | None) -> None:
+    """Refuse a page that shows an older version; for changes beside `transition`."""
+    _require_version(application, expected)
+
+
 def _require_version(application: Application, expected: int | None) -> None:
     if expected is not None and expected != application.version:
         raise StaleVersionError(
@@ -224,6 +229,13 @@ def _next(
             continue
         return role, state
     raise refusal or NotPermittedError()
+
+
+def find_allowed(
+    application: Application, action: Action, actor: Actor, guards: Mapping[str, bool]
+) -> tuple[ActorRole, State]:
+    """The role the actor would act under and where it would lead; raises as `transition` does."""
+    return _next(application, action, actor, guards)
 
 
 def _plainer(first: DomainError | None, second: DomainError) -> DomainError:
