@@ -31,7 +31,7 @@ from app.models import (
     RoutingNode,
     RoutingStep,
 )
-from app.services._later import employer, lapses, publicity, routing
+from app.services import employer, lapses, publicity, routing
 from app.services.actors import SYSTEM
 
 BATCH = 200
