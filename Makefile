@@ -7,7 +7,7 @@ DEV_READY := .venv/.ready-to-develop
 
 .DEFAULT_GOAL := help
 .PHONY: help install develop run story demo test test-fast test-browser cover format lint types \
-	imports check migrate seed reset messages messages-check bench docs lock catalogues
+	imports check migrate migration seed reset messages messages-check bench docs lock catalogues
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ format: develop ## Lay out code and templates
 
 migrate: install ## Bring the database to the newest migration
 	@./portal db upgrade
+
+migration: develop ## Write a migration from app/models.py (MESSAGE="what changes")
+	@$(PY) -m migrations.regenerate "$(MESSAGE)"
 
 seed: install ## Load seed/ into the database
 	@./portal seed

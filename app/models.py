@@ -517,7 +517,7 @@ class HolidayYear(Model):
 
     __tablename__ = "holiday_year"
 
-    year: Mapped[int] = mapped_column(Integer, primary_key=True)
+    year: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     source: Mapped[str] = mapped_column(String(200), default="")
     is_published: Mapped[bool] = mapped_column(Boolean, default=True)
     version: Mapped[int] = mapped_column(Integer, default=1)
@@ -624,7 +624,7 @@ class RehearsalClock(Model):
     __tablename__ = "rehearsal_clock"
     __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, default=1)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
     offset_seconds: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
