@@ -1,0 +1,186 @@
+"""Write the generated pages of docs/ from the code (``make docs``).
+
+The pages are committed, so that they can be read without the code; a test compares them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from app.domain.workflow import (
+    ACTION_LABELS,
+    GUARD_MEANINGS,
+    STATE_LABELS,
+    TRANSITIONS,
+    ActorRole,
+    State,
+    Target,
+    Transition,
+    draw_state_diagram,
+)
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def code(text: str) -> str:
+    """Return `text` as inline code."""
+    return f"`{text}`"
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a Markdown table."""
+    names = list(columns)
+    lines = [names, ["---"] * len(names), *(list(row) for row in rows)]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def show_target(target: Target) -> str:
+    """Return where a transition leads, and under which guard."""
+    state = code(target.state.value) if target.state else "the state before the lapse"
+    return f"{state} if {code(target.guard.value)}" if target.guard else state
+
+
+def show_transition(row: Transition) -> list[str]:
+    """Return the cells of one transition."""
+    return [
+        str(row.row) if row.row else "note",
+        code(row.source.value) if row.source else "–",
+        code(row.action.value),
+        ", ".join(role.value for role in ActorRole if role in row.by),
+        ", ".join(code(guard.value) for guard in row.when) or "–",
+        "; ".join(show_target(target) for target in row.targets),
+        row.deadline.value if row.deadline else "–",
+        "yes" if row.needs_reason else "",
+    ]
+
+
+def transitions_page() -> str:
+    """Return the state diagram and the table of transitions."""
+    rows = sorted(TRANSITIONS, key=lambda row: (row.row or len(TRANSITIONS), row.action))
+    states = ((code(state.value), STATE_LABELS[state]) for state in State)
+    actions = ((code(action.value), text) for action, text in ACTION_LABELS.items())
+    guards = ((code(guard.value), text) for guard, text in GUARD_MEANINGS.items())
+    return "\n".join(
+        (
+            "# 状态流转 · Transitions of an application",
+            "",
+            "Written by `make docs` from `app/domain/workflow.py`; do not edit. Rows are those of",
+            "[rules.md](rules.md) 3.2 (`note`: its notes and 3.4); Chinese names are in",
+            "[glossary.md](glossary.md) 8.",
+            "",
+            "Left out of the picture because they start almost everywhere: `disqualify`,",
+            "`withdraw`, `reinstate`.",
+            "",
+            "```mermaid",
+            draw_state_diagram().rstrip(),
+            "```",
+            "",
+            f"## The table ({len(TRANSITIONS)} transitions)",
+            "",
+            table(
+                ("row", "from", "action", "who", "only if", "to", "clock", "reason"),
+                map(show_transition, rows),
+            ),
+            "## States",
+            "",
+            table(("state", "shown as"), states),
+            "## Actions",
+            "",
+            table(("action", "shown as"), actions),
+            "## Guards",
+            "",
+            table(("guard", "holds when"), guards),
+        )
+    )
+
+
+def screens() -> Iterable[type]:
+    """Yield every view that grants something to a role, in the order of the menu."""
+    from app.views import MODULES  # noqa: PLC0415 -- loads Flask-AppBuilder, the rest need not
+
+    seen: set[type] = set()
+    for name in MODULES:
+        module = importlib.import_module(f"app.views.{name}")
+        for view in vars(module).values():
+            if isinstance(view, type) and getattr(view, "grants", None) and view not in seen:
+                seen.add(view)
+                yield view
+
+
+def show_grants(granted: frozenset[str] | None) -> str:
+    """Return what a role may do on a screen."""
+    if not granted:
+        return ""
+    if "*" in granted:
+        return "all"
+    return ", ".join(sorted(name.removeprefix("can_").replace("_", " ") for name in granted))
+
+
+def show_rules(model: type, rules: Mapping[type, Mapping[ActorRole, Any]]) -> str:
+    """Return the roles a row rule exists for."""
+    roles = rules.get(model, {})
+    if len(roles) == len(ActorRole):
+        return "every role"
+    return ", ".join(role.value for role in ActorRole if role in roles)
+
+
+def permissions_page() -> str:
+    """Return which role opens which screen, and which tables it reads and writes."""
+    from app.security import rules  # noqa: F401, PLC0415 -- fills the two tables below
+    from app.security.scope import READ_RULES, WRITE_RULES  # noqa: PLC0415 -- loads the tables
+
+    by_screen = []
+    for view in sorted(screens(), key=lambda view: view.__name__):
+        grants: Mapping[ActorRole, frozenset[str]] = view.grants  # type: ignore[attr-defined]
+        cells = "; ".join(
+            f"**{role.value}**: {show_grants(grants[role])}" for role in ActorRole if role in grants
+        )
+        by_screen.append((code(view.__name__), cells))
+    models = sorted({*READ_RULES, *WRITE_RULES}, key=lambda model: model.__name__)
+    by_table = (
+        (
+            code(model.__name__),
+            show_rules(model, READ_RULES) or "–",
+            show_rules(model, WRITE_RULES) or ("–" if model in WRITE_RULES else "services only"),
+        )
+        for model in models
+    )
+    return "\n".join(
+        (
+            "# 权限 · Who may open and change what",
+            "",
+            "Written by `make docs` from the `grants` of the views and from",
+            "`app/security/rules.py`; do not edit. A role that is not named has no access. Which",
+            "*rows* a role reads is decided there too: 全部 all, 本单位及下级 subtree, 本单位 own",
+            "unit, 本人 own, 指定 assigned ([architecture.md](architecture.md) 3).",
+            "",
+            "## Screens",
+            "",
+            table(("screen", "roles and permissions"), by_screen),
+            "## Tables",
+            "",
+            "Tables that are not listed are reached through services only.",
+            "",
+            table(("table", "rows are read by", "rows are changed by"), by_table),
+        )
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "transitions.md": transitions_page,
+    "permissions.md": permissions_page,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    for name, make in PAGES.items():
+        (FOLDER / name).write_text(make(), encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
