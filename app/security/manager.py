@@ -152,8 +152,9 @@ class OwnPasswordView(BaseView):
 def enter(account: Account) -> None:
     """Begin a fresh server-side session for `account`; a session id from before is not kept."""
     locale = session.get("locale")
-    session.clear()
+    session["locale"] = locale  # an empty session would not be given a new id
     current_app.session_interface.regenerate(session)  # type: ignore[attr-defined]
+    session.clear()
     if locale:
         session["locale"] = locale
     session["seen_at"] = int(clock.real_now().timestamp())
