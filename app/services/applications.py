@@ -471,9 +471,10 @@ def _decide_submission(
     version = _freeze_content(application, now)
     plan = plan_route(application.employer, application.committee)
 
+    application.submitted_at = now  # the constraint wants it no later than the new state
+    application.is_live = True
+
     def apply(submitted: Application, _state: State) -> None:
-        submitted.submitted_at = now
-        submitted.is_live = True
         freeze_route(submitted, plan)
         db.session.add(version)
 

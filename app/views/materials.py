@@ -1,0 +1,69 @@
+"""/materials/<id>: the one way to an uploaded file, for everybody who may read its application."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response, abort
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import select
+
+from app.domain.workflow import ActorRole
+from app.extensions import db
+from app.models import Material
+from app.security.actors import current_actor
+from app.security.scope import read_criterion
+from app.services.materials import open_file
+from app.views.base import ALL, PortalView
+
+READERS = (
+    ActorRole.APPLICANT,
+    ActorRole.UNIT_ADMIN,
+    ActorRole.UNIT_HANDLER,
+    ActorRole.COMPETENT_DEPARTMENT,
+    ActorRole.HRSS,
+    ActorRole.PROVINCE_HRSS,
+    ActorRole.COMMITTEE_OFFICE,
+    ActorRole.EXPERT,
+    ActorRole.CHAIR,
+)
+MAX_ID = 2**31 - 1
+
+
+class MaterialView(PortalView):
+    """Uploaded files: shown in the browser, never run there."""
+
+    route_base = "/materials"
+    grants = dict.fromkeys(READERS, ALL)
+
+    @expose("/<int:material_id>")
+    @has_access
+    def show(self, material_id: int) -> Any:
+        """One file, if the actor reads its application; 404 otherwise."""
+        criterion = read_criterion(Material, current_actor())
+        material = (
+            db.session.scalar(select(Material).where(Material.id == material_id, criterion))
+            if material_id <= MAX_ID
+            else None
+        )
+        if material is None:
+            abort(404)
+        try:
+            content = open_file(material.file_sha256)
+        except FileNotFoundError:
+            abort(404)
+        response = Response(content, mimetype=material.file.media_type)
+        name = quote(material.filename)
+        response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'; "
+            "frame-ancestors 'self'"
+        )
+        return response
+
+
+def register(appbuilder: Any) -> None:
+    """Add the download."""
+    appbuilder.add_view_no_menu(MaterialView)
