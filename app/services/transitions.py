@@ -15,13 +15,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select
 
-from app.domain.errors import DomainError, NotPermittedError, StaleVersionError
+from app.domain.errors import (
+    DomainError,
+    NotPermittedError,
+    StaleVersionError,
+    TransitionNotAllowedError,
+)
 from app.domain.history import chain_hash
 from app.domain.messages import N_
 from app.domain.terms import DueKind, ReturnTarget
 from app.domain.workflow import (
+    NODE_ROLES,
     STATE_LABELS,
     Action,
     ActorRole,
@@ -29,6 +36,7 @@ from app.domain.workflow import (
     State,
     Transition,
     find_transition,
+    transitions_for,
 )
 from app.extensions import db
 from app.models import (
@@ -162,10 +170,7 @@ def _require_scope(
 ) -> None:
     """Refuse an actor whose role fits but in whose hands this application is not."""
     if not _is_in_scope(application, actor, role, row):
-        raise NotPermittedError(
-            N_("This application is not held by your unit. It lies with %(unit)s."),
-            unit=application.holder_unit.name if application.holder_unit else "-",
-        )
+        raise _not_held(application)
 
 
 def _is_in_scope(application: Application, actor: Actor, role: ActorRole, row: Transition) -> bool:
@@ -221,6 +226,9 @@ def _next(
         try:
             row, target = find_transition(application.state, action, role=role, guards=guards)
             _require_scope(application, actor, role, row)
+        except TransitionNotAllowedError as error:
+            refusal = _plainer(refusal, _elsewhere(application, actor, role, action) or error)
+            continue
         except DomainError as error:
             refusal = _plainer(refusal, error)
             continue
@@ -236,6 +244,23 @@ def find_allowed(
 ) -> tuple[ActorRole, State]:
     """The role the actor would act under and where it would lead; raises as `transition` does."""
     return _next(application, action, actor, guards)
+
+
+def _elsewhere(
+    application: Application, actor: Actor, role: ActorRole, action: Action
+) -> NotPermittedError | None:
+    """For staff of a unit that does not hold it: who does, rather than which guard failed."""
+    is_staff = role in NODE_ROLES and actor.unit_id != application.holder_unit_id
+    if not is_staff or not transitions_for(application.state, action):
+        return None
+    return _not_held(application)
+
+
+def _not_held(application: Application) -> NotPermittedError:
+    return NotPermittedError(
+        N_("This application is not held by your unit. It lies with %(unit)s."),
+        unit=application.holder_unit.name if application.holder_unit else "-",
+    )
 
 
 def _plainer(first: DomainError | None, second: DomainError) -> DomainError:
@@ -349,15 +374,23 @@ def _owe_messages(event: ApplicationEvent, tell: Sequence[tuple[str, int]]) -> N
     db.session.flush()
 
 
+HANDLING_ROLES = sorted(NODE_ROLES | {ActorRole.COMMITTEE_OFFICE})
+"""Who deals with applications for a unit."""
+
+
 def accounts_of_unit(unit_id: int | None) -> list[int]:
-    """The active accounts that work for a unit; they are told what reaches it."""
+    """The active accounts that handle applications for a unit; they are told what reaches it.
+
+    A unit's applicants and the experts it employs are none of them.
+    """
     if unit_id is None:
         return []
+    names = [role.value for role in HANDLING_ROLES]
     return list(
         db.session.scalars(
             select(Account.id)
             .where(Account.unit_id == unit_id, Account.active.is_(True))
-            .where(Account.person_id.is_(None) | Account.roles.any())
+            .where(Account.roles.any(Role.name.in_(names)))
             .order_by(Account.id)
         )
     )
