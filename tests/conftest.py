@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, g, request_started
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, select, text
 
@@ -83,6 +83,11 @@ def template(running: Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "template_seeded"
 
 
+def forget_the_request_before(_app: Flask, **_extra: Any) -> None:
+    """Begin each request with an empty `g`: inside the context of `app` all requests share one."""
+    vars(g._get_current_object()).clear()
+
+
 @pytest.fixture(scope="session")
 def session_app(
     running: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
@@ -91,7 +96,8 @@ def session_app(
     run_sql(running, f"CREATE DATABASE shared TEMPLATE {template}")
     app = make_app(running, "shared", tmp_path_factory.mktemp("files"))
     db.session.session_factory.configure(join_transaction_mode="create_savepoint")
-    yield app
+    with request_started.connected_to(forget_the_request_before, app):
+        yield app
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
