@@ -12,14 +12,14 @@ from redis import Redis
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
-from app import cli, clock, headers, views
+from app import assets, cli, clock, compression, headers, language, views
 from app.api import register as register_api
 from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate, server_side_session
 from app.security import rules
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
-from app.views import errors, health, presentation
+from app.views import errors, health, labels, presentation
 
 
 def build_app(overrides: dict[str, Any]) -> Flask:
@@ -36,12 +36,16 @@ def build_app(overrides: dict[str, Any]) -> Flask:
         _init_extensions(app)
         appbuilder = AppBuilder(security_manager_class=PortalSecurityManager)
         appbuilder.init_app(app, db.session)
+        language.register(app)
         views.register(appbuilder)
         register_api(appbuilder)
     health.register(app)
     errors.register(app)
     presentation.register(app)
+    labels.register(app)
     headers.register(app)
+    compression.register(app)
+    assets.register(app)
     cli.register(app)
     return app
 

@@ -234,6 +234,11 @@ class Account(User):
     def get_full_name(self) -> str:
         return self.first_name
 
+    @property
+    def shown_login(self) -> str:
+        """The login as a list may show it: a masked document number, or the unit's code."""
+        return self.person.identity_mask if self.person else self.username
+
 
 class CreditRecord(HasId, HasCreatedAt, Model):
     """诚信记录: bars a person from applying until `until_on` (rules R29, R73)."""

@@ -54,6 +54,7 @@ TEXTS = {
     "rescheduled": N_(
         "The dates of the plan line of %(number)s have been changed. Look at its page."
     ),
+    "plan_rescheduled": N_("The dates of line %(line)s of the evaluation plan have been changed: %(reason)s"),
     "disqualified": N_("%(number)s has been disqualified."),
     "revoked": N_("The certificate of %(number)s has been revoked."),
     "re_examination_asked": N_("A re-examination of %(number)s has been asked for."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,6 +20,7 @@ from flask_appbuilder.urltools import (
 )
 from flask_babel import gettext as _
 from sqlalchemy.exc import IntegrityError
+from werkzeug.datastructures import ImmutableMultiDict
 from wtforms import validators
 from wtforms.fields.choices import Choice
 
@@ -39,6 +41,12 @@ EDIT = READ | {"can_add", "can_edit"}
 
 Grants = Mapping[ActorRole, frozenset[str]]
 MAX_PAGE_SIZE = 100
+MAX_KEY_DIGITS = 9
+
+
+def is_key(text: str) -> bool:
+    """Whether a text from the address can be a number the database keeps as a key."""
+    return text.isascii() and text.isdigit() and len(text) <= MAX_KEY_DIGITS
 
 
 class LookupField(QuerySelectField):
@@ -58,7 +66,7 @@ class LookupField(QuerySelectField):
     def _get_object_list(self) -> list[tuple[str, Any]]:
         posted = self._formdata
         if posted:
-            found = self.datamodel.get(posted) if str(posted).isdigit() else None
+            found = self.datamodel.get(posted) if is_key(str(posted)) else None
             return [(str(posted), found)] if found is not None else []
         if self._data is not None:
             return [(str(self.datamodel.get_pk_value(self._data)), self._data)]
@@ -173,7 +181,30 @@ class PortalModelView(ModelView):
         declared: list[Any] = self.__dict__.setdefault("_declared_related", [])
         return declared
 
-    # ---- list arguments from the address
+    # ---- list arguments from the address: what is empty or cannot be used is left out
+
+    def _list(self, **kwargs: Any) -> Any:
+        given = list(request.args.items(multi=True))
+        kept = [(name, value) for name, value in given if self._is_usable(name, value)]
+        if kept != given:
+            request.args = ImmutableMultiDict(kept)
+        return super()._list(**kwargs)
+
+    def _is_usable(self, name: str, value: str) -> bool:
+        if "\0" in value:
+            return False
+        if name.startswith(("page_", "psize_")):
+            return is_key(value)
+        found = re.search(r"_flt_(\d+)_(.*)", name)
+        if found is None:
+            return True
+        filters = self._filters.get_search_filters().get(found[2], [])
+        if not value.strip() or len(found[1]) > 1 or int(found[1]) >= len(filters):
+            return False
+        if self.datamodel.is_boolean(found[2]):
+            return value in {"y", "n"}
+        is_number = self.datamodel.is_relation(found[2]) or self.datamodel.is_integer(found[2])
+        return is_key(value) if is_number else True
 
     def _get_list_widget(self, filters: Any, **kwargs: Any) -> Any:
         if kwargs.get("order_column") not in self.order_columns:
@@ -217,7 +248,7 @@ class PortalModelView(ModelView):
         if self.datamodel.is_pk_composite():
             return self._deserialize_pk_if_composite(pk)
         column = self.datamodel.get_pk()
-        if column.type.python_type is int and not str(pk).isdigit():
+        if column.type.python_type is int and not is_key(str(pk)):
             abort(404)
         return pk
 

@@ -1,0 +1,426 @@
+"""账号: unit accounts and real-name personal accounts; numbers masked, every full view logged."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from flask import abort, redirect, request, session
+from flask_appbuilder import expose
+from flask_appbuilder.models.sqla.filters import FilterContains
+from flask_appbuilder.security.decorators import has_access
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from sqlalchemy import or_, select
+from wtforms import SelectField, validators
+
+from app import clock
+from app.domain.roles import grantable_by
+from app.domain.terms import AccountKind, ApplicantKind, IdentityDocument
+from app.domain.workflow import ActorRole as R
+from app.extensions import db, unit_of_work
+from app.models import Account, Person, PersonnelAffiliation, Unit
+from app.services import accounts, audit
+from app.services.people import PersonDraft
+from app.services.settings import parameter
+from app.services.units import unit_ref
+from app.views import forms as f
+from app.views.base import READ, scoped
+from app.views.labels import choices_of, name_of, shown_as
+from app.views.menu import add_screen
+from app.views.presentation import show_instant
+from app.views.records import UNUSED, RecordView
+
+LOOK_AFTER = READ | {"can_search", "can_reset", "can_lock", "can_unlock", "can_reveal"}
+OWN_PEOPLE = LOOK_AFTER | {"can_add"}
+NODES = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_HANDLER)
+SEARCHES_KEPT = 20
+
+
+class PersonForm(f.PortalForm):
+    """One of the unit's own people."""
+
+    name = f.text(_l("Name"), required=True, longest=60, hint=_l("As on the document."))
+    identity_document = f.choice(
+        _l("Document"),
+        lambda: choices_of(
+            d for d in IdentityDocument if d.value in parameter("identity_documents")
+        ),
+    )
+    identity_number = f.text(
+        _l("Document number"),
+        required=True,
+        longest=18,
+        hint=_l("It is the login of the account; one number has one account in the province."),
+        render_kw={"autocomplete": "off"},
+    )
+    phone = f.text(
+        _l("Mobile number"),
+        required=True,
+        longest=20,
+        hint=_l("Sign-in codes are sent to it."),
+        render_kw={"autocomplete": "off"},
+    )
+    applicant_kind = f.choice(_l("The person is"), lambda: choices_of(ApplicantKind))
+    is_handler = f.tick(
+        _l("Handler of the unit"), hint=_l("Checks, publicises and forwards under the own name.")
+    )
+    declared = f.tick(
+        _l("I declare that this person belongs to our unit"),
+        required=True,
+        hint=_l(
+            "Annex 3: creating personal accounts for people of other units counts as misconduct."
+        ),
+    )
+
+
+class RolesForm(f.PortalForm):
+    """The roles an account holds, as far as one may grant them."""
+
+    roles = f.several(_l("Roles"), lambda: choices_of(sorted(R)))
+
+
+class RevealForm(f.PortalForm):
+    """Which full number, and why."""
+
+    field = SelectField(
+        _l("Number"),
+        [validators.InputRequired()],
+        choices=lambda: [
+            ("identity", str(_("Document number"))),
+            ("phone", str(_("Mobile number"))),
+        ],
+    )
+    reason = f.reason(_l("Reason; it is kept in the log of personal data"))
+
+
+def show_roles(roles: Any) -> str:
+    """The names of FAB's role rows, those of the rules only."""
+    held = sorted(R(role.name) for role in roles if role.name in accounts.ROLE_NAMES)
+    return "、".join(name_of(role) for role in held)
+
+
+class AccountView(RecordView):
+    """账号."""
+
+    route_base = "/accounts"
+    datamodel = scoped(Account, "unit", "person", "roles")
+    exclude_route_methods = {*UNUSED, "edit"}
+    grants = {
+        R.PROVINCE_HRSS: OWN_PEOPLE | {"can_roles"},
+        R.SECURITY_ADMIN: LOOK_AFTER | {"can_roles"},
+        R.UNIT_ADMIN: OWN_PEOPLE | {"can_appoint", "can_dismiss"},
+        **dict.fromkeys(NODES, OWN_PEOPLE),
+    }
+    list_title = _l("Accounts")
+    list_template = "accounts/list.html"
+    list_columns = ["first_name", "kind", "unit", "shown_login", "roles", "active"]
+    search_columns = ["kind", "unit", "active"]
+    order_columns = ["first_name", "kind"]
+    label_columns = {
+        "first_name": _l("Name"),
+        "kind": _l("Kind of account"),
+        "unit": _l("Unit"),
+        "shown_login": _l("Login"),
+        "roles": _l("Roles"),
+        "active": _l("Active"),
+    }
+    formatters_columns = {"kind": shown_as(AccountKind), "roles": show_roles}
+    search_form_extra_fields = {
+        "kind": SelectField(_l("Kind of account"), choices=lambda: choices_of(AccountKind))
+    }
+    record_template = "accounts/show.html"
+
+    # ---- the list: names are searched by POST and stay out of the address (ui.md 2)
+
+    @expose("/search", methods=["POST"])
+    @has_access
+    def search(self) -> Any:
+        """Keep what was typed in the session and go on with an opaque token."""
+        term = request.form.get("term", "").replace("\0", "").strip()[:60]
+        if not term:
+            return redirect(self.path("list/"), 303)
+        token = secrets.token_urlsafe(9)
+        kept = dict(list(session.get("account_searches", {}).items())[-SEARCHES_KEPT:])
+        session["account_searches"] = {**kept, token: term}
+        return redirect(f"{self.path('list/')}?q={token}", 303)
+
+    def _get_list_widget(self, filters: Any, **kwargs: Any) -> Any:
+        term = session.get("account_searches", {}).get(request.args.get("q", ""))
+        if term:
+            filters.add_filter("first_name", FilterAccount, term)
+        return super()._get_list_widget(filters, **kwargs)
+
+    def render_template(self, template: str, **kwargs: Any) -> Any:
+        kwargs.setdefault(
+            "term", session.get("account_searches", {}).get(request.args.get("q", ""), "")
+        )
+        return super().render_template(template, **kwargs)
+
+    # ---- the record
+
+    def record_title(self, row: Account) -> str:
+        """The name behind the account."""
+        return row.first_name
+
+    def facts(self, row: Account) -> list[tuple[Any, Any]]:
+        """What is known of an account; numbers masked."""
+        person = row.person
+        found: list[tuple[Any, Any]] = [
+            (_("Kind of account"), name_of(row.kind)),
+            (_("Unit"), str(row.unit or "")),
+            (_("Login"), row.shown_login),
+            (_("Roles"), show_roles(row.roles)),
+            (_("Active"), _("Yes") if row.active else _("No")),
+            (
+                _("Password"),
+                _("to be changed at the next sign-in") if row.must_change_password else _("own"),
+            ),
+            (_("Activated at"), show_instant(row.activated_at)),
+        ]
+        if person is not None:
+            found += [
+                (_("Document"), name_of(person.identity_document)),
+                (_("Document number"), person.identity_mask),
+                (_("Mobile number"), person.phone_mask),
+            ]
+        return found
+
+    def record_context(self, row: Account) -> dict[str, Any]:
+        """Where the person belongs and has belonged."""
+        if row.person_id is None:
+            return {"affiliations": []}
+        query = (
+            select(PersonnelAffiliation, Unit.name)
+            .join(Unit, Unit.id == PersonnelAffiliation.unit_id)
+            .where(PersonnelAffiliation.person_id == row.person_id)
+            .order_by(PersonnelAffiliation.starts_on.desc())
+        )
+        return {"affiliations": db.session.execute(query).all()}
+
+    def page_actions(self, row: Account) -> list[dict[str, Any]]:
+        """Buttons for what the reader's reach allows."""
+        actions: list[dict[str, Any]] = []
+        held = accounts.roles_of(row)
+        if accounts.is_managed_by(row, self.actor):
+            actions += self.link("reset", row.id, _("New password"), icon="key")
+            name, label = ("lock", _("Lock")) if row.active else ("unlock", _("Unlock"))
+            actions += self.link(name, row.id, label, danger=bool(row.active))
+        if row.person_id is not None:
+            actions += self.link("reveal", row.id, _("Show a full number"))
+            if row.unit_id == self.actor.unit_id and row.id != self.actor.account_id:
+                if R.UNIT_HANDLER in held:
+                    actions += self.button("dismiss", row, _("No longer a handler"))
+                elif R.APPLICANT in held:
+                    actions += self.button("appoint", row, _("Make a handler"))
+        if row.id != self.actor.account_id and grantable_by(self.actor.roles) >= held:
+            actions += self.link("roles", row.id, _("Roles"))
+        return actions
+
+    # ---- creating
+
+    @expose("/add", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        """Create the account of one of the own people."""
+        form = PersonForm()
+        unit = db.session.get(Unit, self.actor.unit_id) if self.actor.unit_id else None
+        if unit is None:
+            abort(403)
+        now = clock.now()
+
+        def create() -> accounts.NewAccount:
+            draft = PersonDraft(
+                name=form.name.data,
+                identity_document=IdentityDocument(form.identity_document.data),
+                identity_number=form.identity_number.data,
+                phone=form.phone.data,
+                applicant_kind=ApplicantKind(form.applicant_kind.data),
+            )
+            return accounts.create_personal_account(
+                draft,
+                unit=unit_ref(unit),
+                is_handler=bool(form.is_handler.data),
+                declared=bool(form.declared.data),
+                actor=self.actor,
+                now=now,
+            )
+
+        return self.answer_form(
+            form,
+            _("Create a personal account"),
+            create,
+            lambda made: self._show_code(made, _("Account created")),
+            lead=unit.name,
+        )
+
+    def _show_code(self, made: accounts.NewAccount, title: Any) -> Any:
+        account = made.account
+        return self.render_template(
+            "accounts/created.html",
+            title=title,
+            name=account.first_name,
+            login=account.shown_login,
+            code=made.activation_code,
+            is_late=made.is_late,
+            next_url=self.path("show", account.id),
+        )
+
+    # ---- looking after
+
+    @expose("/reset/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reset(self, pk: str) -> Any:
+        """Give an account a new random code."""
+        row = self._readable(pk)
+        form = f.ReasonForm()
+        now = clock.now()
+        return self.answer_form(
+            form,
+            _("New password"),
+            lambda: accounts.reset_password(row.id, form.reason.data, actor=self.actor, now=now),
+            lambda made: self._show_code(made, _("New password")),
+            lead=row.first_name,
+            submit_label=_("Create a new code"),
+            back=self.path("show", pk),
+        )
+
+    @expose("/lock/<pk>", methods=["GET", "POST"])
+    @has_access
+    def lock(self, pk: str) -> Any:
+        """Lock an account; its sessions end at once."""
+        return self._set_active(pk, is_active=False)
+
+    @expose("/unlock/<pk>", methods=["GET", "POST"])
+    @has_access
+    def unlock(self, pk: str) -> Any:
+        """Unlock an account."""
+        return self._set_active(pk, is_active=True)
+
+    def _set_active(self, pk: str, *, is_active: bool) -> Any:
+        row = self._readable(pk)
+        form = f.ReasonForm()
+        now = clock.now()
+        return self.answer_form(
+            form,
+            _("Unlock the account") if is_active else _("Lock the account"),
+            lambda: accounts.set_active(
+                row.id, is_active, form.reason.data, actor=self.actor, now=now
+            ),
+            lambda _row: self.saved(
+                _("The account is unlocked.") if is_active else _("The account is locked."),
+                self.path("show", pk),
+            ),
+            lead=row.first_name,
+            back=self.path("show", pk),
+            submit_label=_("Unlock") if is_active else _("Lock"),
+            danger=not is_active,
+        )
+
+    @expose("/appoint/<pk>", methods=["POST"])
+    @has_access
+    def appoint(self, pk: str) -> Any:
+        """Make one of the own people a handler."""
+        row = self._readable(pk)
+        now = clock.now()
+        return self.perform(
+            lambda: accounts.appoint_handler(row.id, actor=self.actor, now=now),
+            _("The person acts for the unit from now on."),
+            self.path("show", pk),
+        )
+
+    @expose("/dismiss/<pk>", methods=["POST"])
+    @has_access
+    def dismiss(self, pk: str) -> Any:
+        """Take the role of a handler away."""
+        row = self._readable(pk)
+        now = clock.now()
+        return self.perform(
+            lambda: accounts.dismiss_handler(row.id, actor=self.actor, now=now),
+            _("The person no longer acts for the unit."),
+            self.path("show", pk),
+        )
+
+    @expose("/roles/<pk>", methods=["GET", "POST"])
+    @has_access
+    def roles(self, pk: str) -> Any:
+        """Grant or take away roles within one's own reach; the others stay as they are."""
+        row = self._readable(pk)
+        reach = grantable_by(self.actor.roles)
+        held = accounts.roles_of(row)
+        form = RolesForm(data={"roles": [role.value for role in held & reach]})
+        form.roles.choices = choices_of(sorted(reach))
+        now = clock.now()
+
+        def change() -> Account:
+            wanted = frozenset(R(value) for value in form.roles.data) | (held - reach)
+            return accounts.change_roles(row.id, wanted, actor=self.actor, now=now)
+
+        return self.answer_form(
+            form,
+            _("Roles"),
+            change,
+            lambda _row: self.saved(_("The roles have been changed."), self.path("show", pk)),
+            lead=row.first_name,
+            back=self.path("show", pk),
+        )
+
+    @expose("/reveal/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reveal(self, pk: str) -> Any:
+        """Show one full number; the view is logged in the same transaction."""
+        row = self._readable(pk)
+        person = row.person
+        if person is None:
+            abort(404)
+        form = RevealForm()
+        if request.method == "POST" and form.validate():
+            with unit_of_work():
+                number = _reveal(person, form, self.actor)
+            page = self.render_template(
+                "accounts/revealed.html",
+                title=_("Show a full number"),
+                name=row.first_name,
+                number=number,
+                next_url=self.path("show", pk),
+            )
+            return page, 200, {"Cache-Control": "no-store"}
+        return self.answer_form(
+            form,
+            _("Show a full number"),
+            lambda: None,
+            lambda _none: redirect(self.path("show", pk)),
+            lead=row.first_name,
+            submit_label=_("Show"),
+            back=self.path("show", pk),
+        )
+
+
+def _reveal(person: Person, form: RevealForm, actor: Any) -> str:
+    if form.field.data == "phone":
+        return audit.reveal_phone(person, actor=actor, reason=form.reason.data) or "—"
+    return audit.reveal_identity(person, actor=actor, reason=form.reason.data)
+
+
+class FilterAccount(FilterContains):
+    """Name of the account, or its login; a person's pinyin initials."""
+
+    def apply(self, query: Any, value: str) -> Any:
+        """Keep the accounts that match what was typed."""
+        term = value.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+        by_pinyin = select(Person.id).where(Person.pinyin.ilike(f"{term}%"))
+        number = accounts.identity_hash(value)
+        by_number = select(Person.id).where(Person.identity_hash == number)
+        return query.filter(
+            or_(
+                Account.first_name.ilike(f"%{term}%"),
+                (Account.person_id.is_(None)) & Account.username.ilike(f"{term}%"),
+                Account.person_id.in_(by_pinyin),
+                Account.person_id.in_(by_number),
+            )
+        )
+
+
+def register(appbuilder: Any) -> None:
+    """Add the screen."""
+    add_screen(appbuilder, AccountView, "Accounts", label=_l("Accounts"), category="master")

@@ -1,0 +1,127 @@
+"""The names of the closed vocabularies in the user's language, and choices made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from typing import Any
+
+from flask import Flask
+from flask_babel import gettext
+
+from app.domain import terms as t
+from app.domain.messages import N_
+from app.domain.workflow import ROLE_LABELS, ActorRole
+
+LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
+    ActorRole: ROLE_LABELS,
+    t.UnitKind: {
+        t.UnitKind.HRSS: N_("HRSS department"),
+        t.UnitKind.COMPETENT_DEPARTMENT: N_("Competent department"),
+        t.UnitKind.EMPLOYER: N_("Enterprise or public institution"),
+        t.UnitKind.NON_PUBLIC: N_("Non-public organization"),
+        t.UnitKind.DESIGNATED_AGENCY: N_("Designated agency"),
+    },
+    t.AdministrativeLevel: {
+        t.AdministrativeLevel.PROVINCE: N_("Province"),
+        t.AdministrativeLevel.PREFECTURE: N_("Prefecture"),
+        t.AdministrativeLevel.COUNTY: N_("County"),
+    },
+    t.AccountKind: {
+        t.AccountKind.UNIT: N_("Unit account"),
+        t.AccountKind.PERSONAL: N_("Personal account"),
+    },
+    t.IdentityDocument: {
+        t.IdentityDocument.RESIDENT_ID: N_("Resident ID card"),
+        t.IdentityDocument.HMT_RESIDENCE_PERMIT: N_(
+            "Residence permit of Hong Kong, Macao and Taiwan residents"
+        ),
+        t.IdentityDocument.PERMANENT_RESIDENT_ID: N_("Permanent resident card of foreigners"),
+        t.IdentityDocument.PASSPORT: N_("Passport"),
+        t.IdentityDocument.TRAVEL_PERMIT: N_("Mainland travel permit"),
+    },
+    t.ApplicantKind: {
+        t.ApplicantKind.EMPLOYEE: N_("Employee of the unit"),
+        t.ApplicantKind.FREELANCER: N_("Freelancer"),
+        t.ApplicantKind.SOLE_PROPRIETOR: N_("Sole proprietor"),
+    },
+    t.TitleLevel: {
+        t.TitleLevel.SENIOR: N_("Senior level"),
+        t.TitleLevel.ASSOCIATE_SENIOR: N_("Associate senior level"),
+        t.TitleLevel.INTERMEDIATE: N_("Intermediate level"),
+        t.TitleLevel.ASSISTANT: N_("Assistant level"),
+        t.TitleLevel.TECHNICIAN: N_("Technician level"),
+    },
+    t.CommitteeLevel: {
+        t.CommitteeLevel.SENIOR: N_("Senior committee"),
+        t.CommitteeLevel.INTERMEDIATE: N_("Intermediate committee"),
+        t.CommitteeLevel.JUNIOR: N_("Junior committee"),
+    },
+    t.CommitteeScope: {
+        t.CommitteeScope.SERIES: N_("Formed by series"),
+        t.CommitteeScope.SPECIALTY: N_("Formed by specialty"),
+    },
+    t.FilingState: {
+        t.FilingState.DRAFT: N_("Draft"),
+        t.FilingState.FILED: N_("Filed, awaiting approval"),
+        t.FilingState.APPROVED: N_("Approved"),
+        t.FilingState.RETURNED: N_("Returned"),
+    },
+    t.CallState: {
+        t.CallState.DRAFT: N_("Draft"),
+        t.CallState.PUBLISHED: N_("Published"),
+    },
+    t.ProposalState: {
+        t.ProposalState.DRAFT: N_("Draft"),
+        t.ProposalState.REPORTED: N_("Reported"),
+        t.ProposalState.ADOPTED: N_("Adopted"),
+        t.ProposalState.RETURNED: N_("Returned"),
+        t.ProposalState.NEXT_YEAR: N_("For next year"),
+    },
+    t.SpecialtyOrigin: {
+        t.SpecialtyOrigin.DIRECTIVE: N_("Annex 2 of the notice"),
+        t.SpecialtyOrigin.PROPOSAL: N_("Collection form"),
+        t.SpecialtyOrigin.DEMO: N_("Demonstration"),
+    },
+    t.PanelRole: {
+        t.PanelRole.CHAIR: N_("Chair"),
+        t.PanelRole.VICE_CHAIR: N_("Vice-chair"),
+        t.PanelRole.MEMBER: N_("Member"),
+        t.PanelRole.RESERVE: N_("Reserve"),
+    },
+    t.DayKind: {
+        t.DayKind.HOLIDAY: N_("Holiday"),
+        t.DayKind.MAKEUP_WORKDAY: N_("Make-up workday"),
+    },
+    t.PeopleFilter: {
+        t.PeopleFilter.EVERYBODY: N_("Everybody"),
+        t.PeopleFilter.PRIVATE_ECONOMY: N_("People of the private economy"),
+    },
+}
+
+
+def name_of(member: Enum | None) -> str:
+    """The name of a member in the user's language; empty for None."""
+    if member is None:
+        return ""
+    return str(gettext(LABELS[type(member)][member]))
+
+
+def shown_as(enum: type[Enum]) -> Callable[[Any], str]:
+    """A formatter for list columns of `enum`: FAB hands over members or their values."""
+
+    def show(value: Any) -> str:
+        return name_of(enum(value)) if value is not None and value != "" else ""
+
+    return show
+
+
+def choices_of(members: Iterable[Enum], *, blank: str | None = None) -> list[tuple[str, str]]:
+    """(value, name) pairs for a drop-down, translated now; `blank` puts an empty choice first."""
+    pairs = [(str(member.value), name_of(member)) for member in members]
+    return pairs if blank is None else [("", blank), *pairs]
+
+
+def register(app: Flask) -> None:
+    """Add the filter `term`: {{ unit.kind|term }}."""
+    app.add_template_filter(name_of, "term")

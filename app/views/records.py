@@ -1,0 +1,159 @@
+"""A screen with its own record page, form pages and buttons, on top of FAB's list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar
+
+from flask import flash, redirect, request
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+from flask_babel import gettext as _
+from sqlalchemy.exc import IntegrityError
+
+from app.domain.errors import DomainError, NotPermittedError
+from app.extensions import unit_of_work
+from app.messages import explain
+from app.security.actors import current_actor
+from app.services.actors import Actor
+from app.views.base import PortalModelView
+from app.views.forms import PortalForm
+
+T = TypeVar("T")
+UNUSED = frozenset({"download", "delete", "action", "action_post"})
+"""Routes of FAB that no record screen offers; rows are closed with a reason, never deleted."""
+
+
+class RecordView(PortalModelView):
+    """List by FAB; show, forms and buttons by the portal's own templates."""
+
+    exclude_route_methods: ClassVar[set[str]] = {*UNUSED, "add", "edit"}
+    record_template = "master/record.html"
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks."""
+        return current_actor()
+
+    @expose("/show/<pk>", methods=["GET"])
+    @has_access
+    def show(self, pk: str) -> Any:
+        """The page of one record: facts, what belongs to it, buttons."""
+        row = self._readable(pk)
+        self.update_redirect()
+        return self.render_template(
+            self.record_template,
+            row=row,
+            title=self.record_title(row),
+            facts=self.facts(row),
+            actions=self.page_actions(row),
+            **self.record_context(row),
+        )
+
+    def record_title(self, row: Any) -> str:
+        """The heading of the record page."""
+        return str(row)
+
+    def facts(self, _row: Any) -> list[tuple[Any, Any]]:
+        """(label, value) pairs of the record page."""
+        return []
+
+    def page_actions(self, _row: Any) -> list[dict[str, Any]]:
+        """Buttons of the record page, as the macro page_header takes them."""
+        return []
+
+    def record_context(self, _row: Any) -> Mapping[str, Any]:
+        """What else the template of the record page shows."""
+        return {}
+
+    # ---- building addresses and buttons
+
+    def path(self, name: str, pk: Any = None) -> str:
+        """The address of one of this view's pages."""
+        return f"{self.route_base}/{name}" + ("" if pk is None else f"/{pk}")
+
+    def may(self, permission: str) -> bool:
+        """Whether the account has a permission on this view."""
+        return bool(self.appbuilder.sm.has_access(permission, self.class_permission_name))
+
+    def link(self, name: str, pk: Any, label: Any, **more: Any) -> list[dict[str, Any]]:
+        """A button to a form page, if the account may open it; as a list to be joined."""
+        return (
+            [{"label": label, "url": self.path(name, pk), **more}]
+            if self.may(f"can_{name}")
+            else []
+        )
+
+    def button(
+        self, name: str, row: Any, label: Any, confirm: Any = "", **more: Any
+    ) -> list[dict[str, Any]]:
+        """A button that posts, with the version of the row the page shows."""
+        if not self.may(f"can_{name}"):
+            return []
+        fields = {"expected_version": getattr(row, "version", 0)}
+        url = self.path(name, row.id)
+        return [
+            {
+                "label": label,
+                "url": url,
+                "method": "post",
+                "confirm": confirm,
+                "fields": fields,
+                **more,
+            }
+        ]
+
+    # ---- form pages and posts
+
+    def answer_form(
+        self,
+        form: PortalForm,
+        title: Any,
+        work: Callable[[], T],
+        done: Callable[[T], Any],
+        *,
+        template: str = "master/form.html",
+        **context: Any,
+    ) -> Any:
+        """Show a form; when it is posted and valid, run `work` in one transaction, then `done`.
+
+        A refusal comes back with its status, on top of the form, with all that was typed.
+        """
+        status = 200
+        if request.method == "POST":
+            status = 422
+            if form.validate():
+                try:
+                    with unit_of_work():
+                        result = work()
+                except DomainError as error:
+                    form.refuse(explain(error))
+                    status = error.http_status
+                except IntegrityError:
+                    form.refuse(
+                        _("Not saved: somebody has entered the same at this moment. Look again.")
+                    )
+                    status = 409
+                else:
+                    return done(result)
+        context.setdefault("back", self.path("list/"))
+        page = self.render_template(template, form=form, title=title, **context)
+        return page, status
+
+    def perform(self, work: Callable[[], object], message: Any, target: str) -> Any:
+        """Run a button's work in one transaction; success and refusal both lead back in words."""
+        try:
+            with unit_of_work():
+                work()
+        except NotPermittedError:
+            raise
+        except DomainError as error:
+            flash(explain(error), "danger")
+        else:
+            flash(str(message), "success")
+        return redirect(target, 303)
+
+    def saved(self, message: Any, target: str) -> Any:
+        """Say what has been done and go on."""
+        flash(str(message), "success")
+        return redirect(target, 303)
