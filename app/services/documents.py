@@ -87,7 +87,10 @@ def render_pdf(template_name: str, data: Mapping[str, Any]) -> bytes:
         font_paths=_fonts(),
         sys_inputs={"data": json.dumps(data, ensure_ascii=False)},
     )
-    return bytes(compiler.compile(format="pdf", timestamp=0))
+    pdf = compiler.compile(format="pdf", timestamp=0)
+    if not isinstance(pdf, bytes):
+        raise TypeError("typst gave no PDF")
+    return pdf
 
 
 def qr_svg(text: str) -> str:

@@ -235,7 +235,7 @@ def _seat(meeting: ReviewMeeting, draw: PanelDraw) -> None:
             ExpertPoolMember.expert_id.in_(draw.named),
         )
     )
-    roles = {expert_id: role for expert_id, role in rows}
+    roles = {row.expert_id: row.role for row in rows}
     seats = [(key, roles[key]) for key in draw.named]
     seats += [(key, PanelRole.MEMBER) for key in draw.drawn]
     seats += [(key, PanelRole.RESERVE) for key in draw.reserves]
@@ -407,7 +407,7 @@ def require_reader(member: PanelMember, application_id: int, actor: Actor) -> Me
         raise ConflictError(N_("The meeting has not been convened yet. The materials open then."))
     if member.invitation is not InvitationState.ACCEPTED or member.pledged_at is None:
         raise NotPermittedError(N_("Accept the invitation and sign the discipline pledge first."))
-    item = db.session.scalar(
+    item: MeetingItem | None = db.session.scalar(
         select(MeetingItem).where(
             MeetingItem.meeting_id == member.meeting_id,
             MeetingItem.application_id == application_id,

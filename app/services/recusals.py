@@ -72,7 +72,7 @@ def _add_recusal(
         raise ConflictError(
             N_("The ballot on this applicant has been opened; it is too late to recuse.")
         )
-    known = db.session.scalar(
+    known: Recusal | None = db.session.scalar(
         select(Recusal).where(
             Recusal.member_id == member.id, Recusal.application_id == application_id
         )

@@ -353,7 +353,7 @@ def return_filing(meeting_id: int, note: str, *, actor: Actor, now: datetime) ->
     return filing
 
 
-# --------------------------------------------------------------------------- re-examination (row 36)
+# ------------------------------------------------------------------ re-examination (row 36)
 
 
 def decide_re_examination(
