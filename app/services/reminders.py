@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from app.domain.deadlines import count_working_days_left
+from app.domain.deadlines import count_working_days_left, is_overdue
+from app.domain.terms import DueKind
 from app.domain.workflow import State
 from app.extensions import db
 from app.models import Application, CorrectionRequest, PlanLine, RoutingNode, RoutingStep
@@ -21,7 +22,7 @@ LOOK_AHEAD = timedelta(days=14)
 def remind(*, now: datetime) -> int:
     """Tell nodes, applicants and drafts' owners what is due soon; how many notifications were
     due."""
-    return _remind_nodes(now) + _remind_corrections(now) + _remind_drafts(now)
+    return _remind_nodes(now) + _remind_units(now) + _remind_corrections(now) + _remind_drafts(now)
 
 
 def _is_near(due_at: datetime, now: datetime) -> bool:
@@ -48,6 +49,34 @@ def _remind_nodes(now: datetime) -> int:
                 "due_soon",
                 key=f"step:{step.id}:{step.forward_due_at.isoformat()}",
                 application_id=step.application_id,
+                at=now,
+            )
+            told += 1
+    return told
+
+
+def _remind_units(now: datetime) -> int:
+    """The employer, before and once after its D + 10 has passed (A1, A5: a flag, not a lock)."""
+    rows = db.session.scalars(
+        select(Application).where(
+            Application.due_kind == DueKind.UNIT_PUSH,
+            Application.due_at.between(now - LOOK_AHEAD, now + LOOK_AHEAD),
+        )
+    ).all()
+    told = 0
+    for application in rows:
+        due_at = application.due_at
+        if due_at is None:
+            continue
+        kind = "overdue" if is_overdue(due_at, now=now) else "due_soon"
+        if kind == "due_soon" and not _is_near(due_at, now):
+            continue
+        for account_id in accounts_of_unit(application.employer_id):
+            notify(
+                account_id,
+                kind,
+                key=f"unit_push:{kind}:{application.id}:{due_at.isoformat()}",
+                application_id=application.id,
                 at=now,
             )
             told += 1
