@@ -1,7 +1,8 @@
 """The shared cast of the tests: real PostgreSQL and Redis, a seeded database, signed-in clients.
 
-`app` runs each test in one transaction that is rolled back. Tests with several connections, threads or processes take
-`own_app`, a database of their own cloned from the seeded template in about 0.1 s.
+`app` runs each test in one transaction that is rolled back. Tests with several connections,
+threads or processes take `own_app`, a database of their own cloned from the seeded template in
+about 0.1 s.
 """
 
 from __future__ import annotations
