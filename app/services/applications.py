@@ -376,7 +376,8 @@ def save_section(
         raise RuleViolation(N_("The form has no such part. Go back to the list of parts."))
     require_editable(application, section, actor=actor, now=now)
     _require_unchanged(application, section, expected_content_version)
-    parsed = parse_section(target, values, load_options(form))
+    stored = application.content.get(section) or {}
+    parsed = parse_section(target, values, load_options(form), stored)
     if parsed.faults:
         raise InvalidValuesError(parsed.faults)
     if "phone" in parsed.values and section == "profile":

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
@@ -70,18 +70,27 @@ class _FaultyError(Exception):
         self.params = params
 
 
-def parse_section(section: Section, typed: Mapping[str, Any], options: Options) -> Parsed:
+def parse_section(
+    section: Section,
+    typed: Mapping[str, Any],
+    options: Options,
+    stored: Mapping[str, Any] | None = None,
+) -> Parsed:
     """Read the typed fields of `section`; a field absent from `typed` is left out of the values.
 
     `typed` holds text for plain fields, a list of codes for multiple choices, a list of mappings
-    for rows.
+    for rows. `stored` is what the section holds now: the empty row a page offers is not added,
+    a row on file stays until it is removed.
     """
     parsed = Parsed()
     for each in section.typed_fields():
         if each.is_file or each.name not in typed:
             continue
         if each.kind == "rows":
-            parsed.values[each.name] = _parse_rows(each, typed[each.name] or [], options, parsed)
+            on_file = {row.get("row_id") for row in (stored or {}).get(each.name) or []}
+            parsed.values[each.name] = _parse_rows(
+                each, typed[each.name] or [], options, parsed, on_file
+            )
         else:
             parsed.values[each.name] = _parse(
                 each, typed[each.name], options, each.name, parsed.faults
@@ -100,7 +109,11 @@ def is_blank(field_: Field, row: Mapping[str, Any]) -> bool:
 
 
 def _parse_rows(
-    field_: Field, rows: list[Mapping[str, Any]], options: Options, parsed: Parsed
+    field_: Field,
+    rows: list[Mapping[str, Any]],
+    options: Options,
+    parsed: Parsed,
+    on_file: Collection[Any],
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     seen: set[str] = set()
@@ -114,7 +127,7 @@ def _parse_rows(
                 )
         given = str(typed.get("row_id") or "")
         known = bool(ROW_ID.fullmatch(given)) and given not in seen
-        if not known and is_blank(field_, row) and not typed.get("keep"):
+        if given not in on_file and is_blank(field_, row) and not typed.get("keep"):
             continue
         row["row_id"] = given if known else new_row_id()
         seen.add(row["row_id"])
