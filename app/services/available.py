@@ -94,11 +94,11 @@ def _candidates(application: Application, actor: Actor) -> list[Action]:
         for row in TRANSITIONS
         if row.source is application.state and not actor.roles.isdisjoint(row.by)
     }
-    return [
-        action
-        for action in Action
-        if action in possible and (application.state, action) not in BY_OBJECTION
-    ]
+    left_out = {action for state, action in BY_OBJECTION if state is application.state}
+    if application.state is State.IN_EMPLOYER_CHECK:
+        is_correction = facts.pending_origin(application) is not None
+        left_out.add(Action.PUBLICIZE if is_correction else Action.CONFIRM)
+    return [action for action in Action if action in possible - left_out]
 
 
 def _refusal(

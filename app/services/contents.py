@@ -177,7 +177,7 @@ class Words:
                     DictionaryEntry.dictionary == dictionary
                 )
             )
-            known = self._dictionaries[dictionary] = dict(rows.tuples().all())
+            known = self._dictionaries[dictionary] = dict(rows.all())
         return known.get(code, code)
 
     def from_source(self, source: str, value: Any) -> str:

@@ -10,10 +10,15 @@ from typing import Any
 from sqlalchemy import select
 
 from app.domain.deadlines import compute_correction_due_at, is_overdue
-from app.domain.errors import ConflictError, NotPermittedError, RuleViolation
+from app.domain.errors import (
+    ConflictError,
+    NotPermittedError,
+    RuleViolation,
+    TransitionNotAllowedError,
+)
 from app.domain.messages import N_
 from app.domain.terms import DueKind, NodeKind, ReturnTarget
-from app.domain.workflow import Action, ActorRole, State
+from app.domain.workflow import ACTION_LABELS, STATE_LABELS, Action, ActorRole, State
 from app.extensions import db
 from app.models import Application, ApplicationEvent, CorrectionRequest, PolicyReview, RoutingNode
 from app.services import contents, facts, publicity, routing
@@ -173,6 +178,10 @@ def build_return(
 
 def check_return(application: Application, actor: Actor, *, now: datetime) -> None:
     """Refuse where nothing more may be returned: own application, limit used up, too late."""
+    if application.state not in TARGETS:
+        raise TransitionNotAllowedError(
+            state=STATE_LABELS[application.state], action=ACTION_LABELS[Action.RETURN]
+        )
     facts.require_not_own(application, actor)
     facts.require_receipt_open(application, now=now)
     if _is_province(actor):

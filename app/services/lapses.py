@@ -51,9 +51,8 @@ def responsible_units(application: Application, at: datetime) -> list[dict[str, 
     """
     overruns = find_overruns([*_unit_times(application), *_node_times(application)], now=at)
     ids = {int(overrun.unit_id) for overrun in overruns}
-    names = dict(
-        db.session.execute(select(Unit.id, Unit.name).where(Unit.id.in_(ids))).tuples().all()
-    )
+    rows = db.session.execute(select(Unit.id, Unit.name).where(Unit.id.in_(ids)))
+    names = dict(rows.all())
     return [
         {"unit_id": int(o.unit_id), "name": names[int(o.unit_id)], "hours": o.hours}
         for o in overruns

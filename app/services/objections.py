@@ -13,7 +13,7 @@ from app.domain.terms import DueKind, ObjectionFinding, PublicityKind, ReturnTar
 from app.domain.workflow import Action, State
 from app.extensions import db
 from app.models import Application, Objection, Publicity
-from app.services import audit, facts, publicity
+from app.services import audit, certificates, facts, publicity
 from app.services.actors import PUBLIC, Actor
 from app.services.corrections import Defects, build_return
 from app.services.transitions import (
@@ -282,9 +282,7 @@ def _uphold(
 
 
 def _disqualify(application: Application, words: str, actor: Actor, now: datetime) -> None:
-    from app.services import results  # noqa: PLC0415 -- results raise objections through this module
-
-    results.disqualify_application(application.id, finding=words, actor=actor, now=now)
+    certificates.disqualify_application(application.id, words, actor=actor, now=now)
 
 
 def _require_holder(application: Application, posting: Publicity, actor: Actor) -> None:
