@@ -232,7 +232,7 @@ class Account(User):
         return f"{self.id}.{self.session_stamp or 0}"
 
     def get_full_name(self) -> str:
-        return self.first_name
+        return str(self.first_name)
 
     @property
     def shown_login(self) -> str:

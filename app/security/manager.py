@@ -287,7 +287,7 @@ class PortalSecurityManager(SecurityManager):
                 .where(assoc_permissionview_role.c.role_id.in_(role_ids))
             )
             cached = g.permissions = (user.id, frozenset(rows))
-        return cached[1]  # type: ignore[no-any-return]
+        return cached[1]
 
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
         """The menu entries the current user sees, from the same one query."""
