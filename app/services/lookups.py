@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Generic, TypeVar
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import joinedload, selectinload
 
 from app.domain.codes import check_resident_id
 from app.domain.errors import RuleViolation
@@ -20,17 +20,23 @@ from app.models import (
     ApplicationVersion,
     CallForApplications,
     Committee,
+    EvaluationPlan,
     Person,
     Publicity,
     TitleCertificate,
 )
+from app.services import certificates
 from app.services.accounts import identity_hash
+from app.services.certificates import Verification
 from app.services.settings import parameter
 
 T = TypeVar("T")
 
 PAGE_ROWS = 50
+NAME_LENGTH = 60
 RESIDENT_ID_LENGTH = 18
+LARGEST_KEY = 2**31 - 1
+"""Keys are 32-bit integers in the database; a larger number in an address finds nothing."""
 
 RESULT_STATES = (
     State.AWAITING_CONFIRMATION,
@@ -65,7 +71,7 @@ class OutcomeFound:
 
 
 def list_calls(*, page: int = 1) -> Page[CallForApplications]:
-    """Published calls for applications, those whose window opens next first."""
+    """Published calls for applications, the latest first."""
     query = (
         select(CallForApplications)
         .where(CallForApplications.state == CallState.PUBLISHED)
@@ -78,10 +84,16 @@ def list_calls(*, page: int = 1) -> Page[CallForApplications]:
 
 
 def get_call(call_id: int) -> CallForApplications | None:
-    """A published call."""
+    """A published call with its committee, requirements and plan line."""
+    if call_id > LARGEST_KEY:
+        return None
     return db.session.scalar(
-        select(CallForApplications).where(
-            CallForApplications.id == call_id, CallForApplications.state == CallState.PUBLISHED
+        select(CallForApplications)
+        .where(CallForApplications.id == call_id, CallForApplications.state == CallState.PUBLISHED)
+        .options(
+            joinedload(CallForApplications.plan_line),
+            joinedload(CallForApplications.committee).joinedload(Committee.convener),
+            joinedload(CallForApplications.committee).selectinload(Committee.requirements),
         )
     )
 
@@ -108,7 +120,9 @@ def list_publicities(kind: PublicityKind, *, now: datetime, page: int = 1) -> Pa
 
 def get_publicity(publicity_id: int, *, now: datetime) -> Publicity | None:
     """A publicity anyone may see while it runs; afterwards its page is closed."""
-    found = db.session.scalar(_running(now).where(Publicity.id == publicity_id))
+    if publicity_id > LARGEST_KEY:
+        return None
+    found: Publicity | None = db.session.scalar(_running(now).where(Publicity.id == publicity_id))
     if found is None or (
         found.kind is PublicityKind.EMPLOYER and not parameter("employer_publicity_is_open")
     ):
@@ -143,14 +157,27 @@ def list_results(*, plan_year: int | None, page: int = 1) -> Page[Application]:
     return _page(query, page)
 
 
+def list_result_years() -> list[int]:
+    """The plan years that have results, the latest first."""
+    return list(
+        db.session.scalars(
+            select(Application.plan_year)
+            .where(Application.outcome == Outcome.PASSED, Application.state.in_(RESULT_STATES))
+            .distinct()
+            .order_by(Application.plan_year.desc())
+        )
+    )
+
+
 def lookup_outcome(name: str, identity_number: str) -> list[OutcomeFound]:
     """A person's own outcomes by name and document number together; RuleViolation for an
     impossible number."""
     person = _find_person(name, identity_number)
     if person is None:
         return []
-    rows = db.session.scalars(
-        select(Application)
+    rows = db.session.execute(
+        select(Application, TitleCertificate.number)
+        .outerjoin(TitleCertificate, TitleCertificate.application_id == Application.id)
         .where(Application.person_id == person.id, Application.submitted_at.is_not(None))
         .options(
             joinedload(Application.series),
@@ -159,15 +186,12 @@ def lookup_outcome(name: str, identity_number: str) -> list[OutcomeFound]:
         )
         .order_by(Application.plan_year.desc(), Application.id.desc())
     )
-    return [_outcome(row) for row in rows]
+    return [_outcome(row, certificate) for row, certificate in rows]
 
 
-def _outcome(row: Application) -> OutcomeFound:
+def _outcome(row: Application, certificate: str | None) -> OutcomeFound:
     """Before its result publicity is over an application shows its state, not its outcome."""
     is_out = row.state in {*RESULT_STATES, State.NOT_PASSED, State.REVOKED}
-    certificate = db.session.scalar(
-        select(TitleCertificate.number).where(TitleCertificate.application_id == row.id)
-    )
     return OutcomeFound(
         plan_year=row.plan_year,
         series=row.series.name,
@@ -183,7 +207,7 @@ def _outcome(row: Application) -> OutcomeFound:
 
 def lookup_certificates(name: str, identity_number: str) -> list[TitleCertificate]:
     """A person's certificates by name and document number together, earlier years included."""
-    _require_possible(identity_number)
+    _require_possible(name, identity_number)
     return list(
         db.session.scalars(
             select(TitleCertificate)
@@ -198,8 +222,25 @@ def lookup_certificates(name: str, identity_number: str) -> list[TitleCertificat
 
 def find_receipt(number: str) -> ApplicationVersion | None:
     """A receipt by its number, for whoever holds it."""
+    wanted = number.strip()
+    if not wanted.isprintable():
+        return None
     return db.session.scalar(
-        select(ApplicationVersion).where(ApplicationVersion.receipt_number == number.strip())
+        select(ApplicationVersion).where(ApplicationVersion.receipt_number == wanted)
+    )
+
+
+def find_certificate(number: str) -> Verification | None:
+    """What there is under a certificate number; None for nothing, and for what cannot be one."""
+    return certificates.verify(number) if number.isprintable() else None
+
+
+def find_plan(year: int) -> EvaluationPlan | None:
+    """The evaluation plan of a year with its lines."""
+    return db.session.scalar(
+        select(EvaluationPlan)
+        .where(EvaluationPlan.year == year)
+        .options(selectinload(EvaluationPlan.lines))
     )
 
 
@@ -215,8 +256,14 @@ def list_contacts() -> list[Committee]:
     )
 
 
+def mask_name(name: str) -> str:
+    """A name for answers to programs: the first character, and the last of three or more."""
+    tail = name[-1] if len(name) > 2 else ""
+    return name[:1] + "*" * (len(name) - 1 - len(tail)) + tail if len(name) > 1 else "*"
+
+
 def _find_person(name: str, identity_number: str) -> Person | None:
-    _require_possible(identity_number)
+    _require_possible(name, identity_number)
     return db.session.scalar(
         select(Person).where(
             Person.identity_hash == identity_hash(identity_number), Person.name == name.strip()
@@ -224,11 +271,15 @@ def _find_person(name: str, identity_number: str) -> Person | None:
     )
 
 
-def _require_possible(identity_number: str) -> None:
+def _require_possible(name: str, identity_number: str) -> None:
+    if not name.strip():
+        raise RuleViolation(N_("Type the name as it stands in the document."))
+    if len(name.strip()) > NAME_LENGTH or not name.strip().isprintable():
+        raise RuleViolation(N_("This cannot be a name. Type it as it stands in the document."))
     number = identity_number.strip().upper()
     if len(number) == RESIDENT_ID_LENGTH:
         check_resident_id(number, today=date.max)
-    elif not 5 <= len(number) <= 24 or not number.isalnum():
+    elif not 5 <= len(number) <= 24 or not (number.isascii() and number.isalnum()):
         raise RuleViolation(N_("The document number is not valid. Type it as it is printed."))
 
 
