@@ -213,7 +213,7 @@ def _require_consistent(year: int, days: list[Day]) -> None:
     """Build the whole calendar as it would be; it refuses to contradict itself."""
     others = db.session.execute(
         select(HolidayDay.on, HolidayDay.kind).where(HolidayDay.year != year)
-    ).tuples()
+    )
     pairs = [*others.all(), *((day.on, day.kind) for day in days)]
     years = db.session.scalars(select(HolidayYear.year).where(HolidayYear.is_published)).all()
     WorkingCalendar.from_days(

@@ -453,7 +453,7 @@ def _tell_everybody(line: PlanLine, revision: PlanLineRevision, now: datetime) -
         select(Account.id, Application.id)
         .join(Application, Application.person_id == Account.person_id)
         .where(Application.plan_line_id == line.id, Account.active.is_(True))
-    ).tuples()
+    )
     for account_id, application_id in people:
         notify(
             account_id,
