@@ -93,11 +93,8 @@ seed: install ## Load seed/ into the database
 reset: install ## Delete the embedded database; the next start begins anew
 	@./portal reset
 
-messages: develop ## Collect the texts of the code into translations/
-	$(PY) -m babel.messages.frontend extract -F babel.cfg -k lazy_gettext -k lazy_ngettext:1,2 --no-location \
-		--sort-output --project=portal --version=1 -o translations/messages.pot .
-	$(PY) -m babel.messages.frontend update -i translations/messages.pot -d translations \
-		--no-fuzzy-matching --ignore-pot-creation-date
+messages: develop ## Collect the texts of the code and of Flask-AppBuilder into translations/
+	@$(PY) -m app.catalogues --update
 
 messages-check: develop ## Report the texts of the code that have no translation
 	@$(PY) -m app.catalogues --check
