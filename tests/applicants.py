@@ -18,6 +18,7 @@ from app.models import (
     Person,
     PlanCategory,
     Specialty,
+    SpecialtyGroup,
 )
 from app.security.actors import actor_of
 from app.services import applications, materials
@@ -89,7 +90,8 @@ def choice_of(
         select(Specialty)
         .join(Specialty.group)
         .where(Specialty.name == specialty)
-        .where(Specialty.group.has(series_id=chosen.series_id))
+        .where(SpecialtyGroup.series_id == chosen.series_id)
+        .where(SpecialtyGroup.category_slug.in_(["", category]))
     ).first()
     return {
         "category_id": row.id,

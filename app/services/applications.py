@@ -339,20 +339,6 @@ class _one_live:  # noqa: N801 -- a context manager, read as a verb
             raise SecondApplicationError(number="-") from error
 
 
-def release_year(application: Application, *, at: datetime) -> bool:
-    """Let the person begin another application of the year where R30 does not count this one.
-
-    Call it after the state has changed: drafts that lapsed unsubmitted and withdrawals before the
-    window closed do not count. Returns whether the year is free.
-    """
-    unsubmitted = application.state is State.LAPSED and application.submitted_at is None
-    withdrawn = application.state is State.WITHDRAWN
-    in_window = not window_of(application.plan_line).is_closed(at)
-    if unsubmitted or (withdrawn and in_window):
-        application.is_live = False
-    return not application.is_live
-
-
 def save_section(
     application_id: int,
     section: str,

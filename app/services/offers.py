@@ -162,7 +162,7 @@ def offers(person: Person, *, now: datetime) -> list[CategoryOffer]:
     """
     plan = current_plan(now=now)
     applicant = describe_applicant(person)
-    committees = _load_committees(plan.year)
+    committees = _load_committees()
     lines = db.session.scalars(
         select(PlanLine)
         .where(PlanLine.plan_id == plan.id)
@@ -176,14 +176,12 @@ def offers(person: Person, *, now: datetime) -> list[CategoryOffer]:
     ]
 
 
-def _load_committees(plan_year: int) -> list[Committee]:
+def _load_committees() -> list[Committee]:
     return list(
         db.session.scalars(
             select(Committee)
             .options(
-                selectinload(
-                    Committee.filings.and_(AuthorityFiling.plan_year == plan_year)
-                ).selectinload(AuthorityFiling.authorities),
+                selectinload(Committee.filings).selectinload(AuthorityFiling.authorities),
                 selectinload(Committee.calls),
                 selectinload(Committee.convener),
             )
@@ -267,21 +265,24 @@ def filing_of(committee: Committee, plan_year: int) -> AuthorityFiling | None:
 
 
 def _standing_refusal(committee: Committee, plan_year: int, now: datetime) -> DomainError | None:
-    filing = filing_of(committee, plan_year)
     if not committee.is_active:
         return RuleViolation(N_("This committee has been dissolved."))
-    if filing is None or filing.state is not FilingState.APPROVED:
+    filing = filing_of(committee, plan_year)
+    if filing is None and committee.filings:
         return RuleViolation(
-            N_("The filing of this committee for the year is not approved, so it may not review.")
+            N_("The filing of this committee ended on %(end)s and has not been renewed."),
+            end=max(each.valid_to for each in committee.filings).isoformat(),
         )
-    filed_on = filing.filed_at.date() if filing.filed_at else None
-    if not may_review_this_year(filed_on, plan_year, has_exemption=bool(filing.exemption_reason)):
+    if filing is None or filing.filed_at is None:
+        return RuleViolation(N_("This committee is not filed for the year, so it may not review."))
+    if not may_review_this_year(
+        filing.filed_at.date(), plan_year, has_exemption=bool(filing.exemption_reason)
+    ):
         return RuleViolation(
-            N_(
-                "The filing of this committee was finished after 30 May, so it may not review "
-                "this year."
-            )
+            N_("This committee was filed after 30 May, so it may not review this year.")
         )
+    if filing.state is not FilingState.APPROVED:
+        return RuleViolation(N_("The filing of this committee is not approved yet."))
     if not filing.valid_from <= now.date() <= filing.valid_to:
         return RuleViolation(
             N_("The filing of this committee is valid from %(begin)s to %(end)s only."),

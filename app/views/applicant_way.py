@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
+from app.domain.calendar import BEIJING, ONE_DAY
 from app.domain.deadlines import is_overdue
 from app.domain.terms import DueKind, ReturnTarget
 from app.domain.workflow import ACTION_LABELS, ROLE_LABELS, STATE_LABELS, Action, ActorRole, State
@@ -125,6 +126,8 @@ class Standing:
     holder: str
     since: datetime
     due_at: datetime | None
+    due_text: str
+    days_left: int
     due_label: Any
     next: Any
     result: str
@@ -161,10 +164,22 @@ def describe(application: Application, *, now: datetime) -> Standing:
         holder=_holder(application, state),
         since=application.state_since,
         due_at=due_at,
+        due_text=show_due(due_at),
+        days_left=(due_at - now).days if due_at else 0,
         due_label=DUE_LABELS[due_kind] if due_kind else "",
         next=_next(application, state),
         result=str(gettext(STATE_LABELS[state])) if STEP_OF.get(state) == "result" else "",
     )
+
+
+def show_due(due_at: datetime | None) -> str:
+    """A due instant for people: the end of a day is its 24:00, not 00:00 of the next."""
+    if due_at is None:
+        return ""
+    local = due_at.astimezone(BEIJING)
+    if local.time() == time(0):
+        return f"{local.date() - ONE_DAY} 24:00"
+    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def _step(application: Application, state: State) -> str:
