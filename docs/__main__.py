@@ -105,7 +105,9 @@ def screens() -> Iterable[type]:
     for name in MODULES:
         module = importlib.import_module(f"app.views.{name}")
         for view in vars(module).values():
-            if isinstance(view, type) and getattr(view, "grants", None) and view not in seen:
+            if not isinstance(view, type) or view in seen or view.__name__.startswith("_"):
+                continue
+            if getattr(view, "grants", None):
                 seen.add(view)
                 yield view
 
