@@ -23,7 +23,7 @@ from babel.messages.pofile import PoFileError, read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 TRANSLATIONS = ROOT / "translations"
-KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "lazy_ngettext": (1, 2)}
+KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "_l": None, "lazy_ngettext": (1, 2)}
 LIBRARY = "flask_appbuilder"
 LIBRARY_METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 UNDATED = datetime(2022, 1, 1, tzinfo=UTC)
