@@ -48,8 +48,7 @@ class PortalForm(FlaskForm):
 
     def refuse(self, message: str) -> None:
         """Put a refusal on top of the form."""
-        errors: list[str] = list(self.form_errors)
-        self.form_errors = [*errors, message]
+        self.form_errors.append(message)
 
 
 def posted_version() -> int:
