@@ -264,11 +264,20 @@ def answers() -> bool:
 
 
 def announce() -> None:
-    """Print the demo accounts and, last, the address."""
+    """Print a demo account of every role and, last, the address."""
     with contextlib.suppress(OSError):
         if not config.PRODUCTION:
-            say(accounts_file().read_text(encoding="utf-8").rstrip())
+            say(one_of_each_role(accounts_file().read_text(encoding="utf-8")))
+            say("All demo accounts: ./portal demo accounts")
     say(f"The portal answers at {address()} (Ctrl-C stops it).")
+
+
+def one_of_each_role(accounts: str) -> str:
+    """The first line of each role: a line's first word is the role."""
+    first: dict[str, str] = {}
+    for line in accounts.splitlines():
+        first.setdefault(line.partition("\t")[0], line)
+    return "\n".join(first.values())
 
 
 def watch_servers(running: Servers) -> None:

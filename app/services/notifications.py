@@ -54,10 +54,20 @@ TEXTS = {
     "rescheduled": N_(
         "The dates of the plan line of %(number)s have been changed. Look at its page."
     ),
-    "plan_rescheduled": N_("The dates of line %(line)s of the evaluation plan have been changed: %(reason)s"),
+    "plan_rescheduled": N_(
+        "The dates of line %(line)s of the evaluation plan have been changed: %(reason)s"
+    ),
     "disqualified": N_("%(number)s has been disqualified."),
     "revoked": N_("The certificate of %(number)s has been revoked."),
     "re_examination_asked": N_("A re-examination of %(number)s has been asked for."),
+    "policy_review_at_risk": N_(
+        "%(committee)s: %(waiting)s applications of plan line %(line)s still need their policy "
+        "review, and its deadline is near."
+    ),
+    "online_review_at_risk": N_(
+        "%(committee)s: %(waiting)s applications of plan line %(line)s still need their meeting, "
+        "and the last day for it is near."
+    ),
     "re_examined": N_("The re-examination of %(number)s is finished."),
 }
 """What a notification says; a kind without a text of its own is shown as a change of state."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from app.domain.deadlines import count_working_days_left, is_overdue
+from app.domain.messages import N_
 from app.domain.terms import FilingState, ProposalState, WithdrawalState
 from app.domain.workflow import STATE_LABELS, ActorRole, State
 from app.extensions import db
@@ -175,7 +176,7 @@ def _withdrawals(actor: Actor, now: datetime) -> Iterable[WorkItem]:
     )
     for _request, application, name in rows:
         yield _item(
-            "Withdrawal asked for",
+            N_("Withdrawal asked for"),
             name,
             application.number,
             application,
@@ -206,7 +207,7 @@ def _province_items(actor: Actor, now: datetime) -> Iterable[WorkItem]:
     )
     for filing in filings:
         yield _item(
-            "Authority filing to approve",
+            N_("Authority filing to approve"),
             filing.committee.name,
             str(filing.plan_year),
             filing,
@@ -219,7 +220,7 @@ def _province_items(actor: Actor, now: datetime) -> Iterable[WorkItem]:
     )
     for proposal in proposals:
         yield _item(
-            "Specialty collection form to decide",
+            N_("Specialty collection form to decide"),
             proposal.series.name,
             proposal.reporting_unit.name,
             proposal,
@@ -234,7 +235,7 @@ def _province_items(actor: Actor, now: datetime) -> Iterable[WorkItem]:
     )
     for result in results:
         yield _item(
-            "Results to confirm",
+            N_("Results to confirm"),
             str(result.meeting.committee),
             str(result.meeting.held_on),
             result,

@@ -30,8 +30,8 @@ EVERYBODY = (*STAFF, ActorRole.APPLICANT)
 
 TARGETS = {
     "Application": ("ApplicationView.show", "pk"),
-    "AuthorityFiling": ("AuthorityFilingView.show", "pk"),
-    "SpecialtyProposal": ("SpecialtyProposalView.show", "pk"),
+    "AuthorityFiling": ("FilingView.show", "pk"),
+    "SpecialtyProposal": ("ProposalView.show", "pk"),
     "ResultFiling": ("ResultFilingView.show", "pk"),
 }
 """Where a work item of each kind is dealt with."""
