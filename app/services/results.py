@@ -263,7 +263,7 @@ def confirm_results(meeting_id: int, *, note: str = "", actor: Actor, now: datet
     """
     meeting = lock_meeting(meeting_id, MeetingState.ANNOUNCED)
     filing = _require_filed(meeting_id)
-    _require_department(meeting, actor)
+    require_department(meeting, actor)
     require_filing(meeting.committee, on=now.date())
     confirmed = Confirmed()
     waiting = [a for a in passed_applications(meeting_id) if a.state is State.AWAITING_CONFIRMATION]
@@ -303,7 +303,7 @@ def _require_filed(meeting_id: int) -> ResultFiling:
     return filing
 
 
-def _require_department(meeting: ReviewMeeting, actor: Actor) -> Unit:
+def require_department(meeting: ReviewMeeting, actor: Actor) -> Unit:
     """The department that confirms; the province may confirm any (rules 2)."""
     department = confirming_department(meeting.committee)
     is_host = (
@@ -323,7 +323,7 @@ def return_filing(meeting_id: int, note: str, *, actor: Actor, now: datetime) ->
     """Send a filing back to the host with the reason; it files again (row 34)."""
     meeting = lock_meeting(meeting_id, MeetingState.ANNOUNCED)
     filing = _require_filed(meeting_id)
-    _require_department(meeting, actor)
+    require_department(meeting, actor)
     if not note.strip():
         raise RuleViolation(N_("Write what is wrong with the filing, completely and in one go."))
     for application in passed_applications(meeting_id):

@@ -27,7 +27,7 @@ class TestPlanning:
 
     def test_create_meeting_refuses_an_application_under_policy_review(self) -> None:
         application = make.accept_application("周涛", state=State.IN_POLICY_REVIEW)
-        with pytest.raises(RuleViolation, match="policy review of %\\(number\\)s|not finished"):
+        with pytest.raises(RuleViolation, match="not finished"):
             meetings.create_meeting(
                 application.committee_id,
                 plan_year=2022,
@@ -88,7 +88,7 @@ class TestPlanning:
         make.plan_meeting("周涛")
         with pytest.raises(CommitteeRuleError, match="already met"):
             make.plan_meeting("田甜")
-        second = make.plan_meeting("孙悦", extra_approval="黔人社函〔2022〕88号")
+        second = make.plan_meeting("孙悦", extra_approval="黔人社函88号")
         assert second.batch == 2
 
     @pytest.mark.parametrize("size", [8, 5])
@@ -98,7 +98,7 @@ class TestPlanning:
 
     def test_an_application_is_on_one_list_at_a_time(self) -> None:
         first = make.plan_meeting("周涛")
-        second = make.plan_meeting("田甜", extra_approval="黔人社函〔2022〕88号")
+        second = make.plan_meeting("田甜", extra_approval="黔人社函88号")
         with pytest.raises(ConflictError, match="another meeting"):
             meetings.put_on_list(
                 second.id,
@@ -212,8 +212,8 @@ class TestOpening:
     def test_open_refuses_an_earlier_day(self) -> None:
         meeting = make.plan_meeting("周涛")
         make.convene(meeting)
+        member = make.panel(meeting)[0]
         with pytest.raises(ConflictError, match="sign in on that day"):
-            member = make.panel(meeting)[0]
             panels.sign_in(member.id, actor=make.expert_actor(member), now=make.NOVEMBER)
 
 
@@ -228,7 +228,7 @@ class TestAnnouncing:
         assert content["items"][0]["outcome"] == "通过"
         assert len(content["items"][0]["opinions"]) == 3
         assert len(content["members"]) == 7
-        assert meeting.minutes_sha256 and len(meeting.minutes_sha256) == 64
+        assert len(meeting.minutes_sha256 or "") == 64
         assert minutes.minutes_pdf(meeting).startswith(b"%PDF-")
 
     def test_changed_minutes_are_noticed(self) -> None:
@@ -265,7 +265,7 @@ class TestAnnouncing:
             held_on=date(2022, 12, 1),
             place="",
             application_ids=[waiting.id],
-            extra_approval="黔人社函〔2022〕88号",
+            extra_approval="黔人社函88号",
             actor=make.office_of(make.GUIYANG),
             now=make.ON_THE_DAY,
         )
