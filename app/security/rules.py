@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import object_session
 
 from app import models as m
+from app.domain.terms import UnitKind
 from app.domain.workflow import ActorRole
 from app.security.scope import (
     READ_RULES,
@@ -53,7 +54,7 @@ def _unit_of(row: Any, attribute: str = "unit_id") -> m.Unit | None:
     unit_id = getattr(row, attribute)
     related = getattr(row, attribute.removesuffix("_id"), None)
     if related is not None:
-        return related  # type: ignore[no-any-return]
+        return related
     return session.get(m.Unit, unit_id) if session is not None and unit_id else None
 
 
@@ -64,7 +65,30 @@ def _below(actor: Actor, row: Any) -> bool:
 
 def _unit_below(actor: Actor, row: m.Unit) -> bool:
     parent = _unit_of(row, "parent_id")
-    return in_subtree(row.path or (parent.path if parent else None), actor)
+    if in_subtree(row.path or (parent.path if parent else None), actor):
+        return True
+    return parent is not None and _acts_for(actor, row, parent)
+
+
+def _acts_for(actor: Actor, row: m.Unit, parent: m.Unit) -> bool:
+    """A designated agency enters non-public organizations for the department above it (Annex 3)."""
+    session = object_session(parent)
+    own = session.get(m.Unit, actor.unit_id) if session is not None and actor.unit_id else None
+    return (
+        own is not None
+        and own.kind is UnitKind.DESIGNATED_AGENCY
+        and row.kind is UnitKind.NON_PUBLIC
+        and parent.id == own.parent_id
+    )
+
+
+def _of_agency(actor: Actor) -> ColumnElement[bool]:
+    """The non-public organizations beside a designated agency: it acts for the department above."""
+    return (m.Unit.kind == UnitKind.NON_PUBLIC) & m.Unit.parent_id.in_(
+        select(m.Unit.parent_id).where(
+            m.Unit.id == actor.unit_id, m.Unit.kind == UnitKind.DESIGNATED_AGENCY
+        )
+    )
 
 
 def _own_committee(actor: Actor, row: m.Committee) -> bool:
@@ -107,6 +131,7 @@ for table in (
 
 read(m.Unit, everything, R.PROVINCE_HRSS, *ADMINISTRATORS)
 read(m.Unit, lambda a: m.Unit.id.in_(subtree_of(a)), *NODE_STAFF, R.COMMITTEE_OFFICE)
+read(m.Unit, lambda a: or_(m.Unit.id.in_(subtree_of(a)), _of_agency(a)), *UNIT_STAFF)
 for table in (m.Account, m.PersonnelAffiliation):
     read(table, everything, R.PROVINCE_HRSS, *ADMINISTRATORS)
     read(table, lambda a, t=table: t.unit_id.in_(subtree_of(a)), *NODE_STAFF)  # type: ignore[misc]
@@ -186,14 +211,37 @@ def _of_host(actor: Actor) -> ColumnElement[bool]:
     )
 
 
-def _assigned(actor: Actor) -> ColumnElement[bool]:
-    """The applications on the list of a meeting the expert sits in, unless recused."""
-    seat = (
-        select(m.MeetingItem.application_id)
+def _seated_items(actor: Actor, column: Any) -> Any:
+    """Items of the convened, open or closed meetings where the actor has a seat and has pledged."""
+    return (
+        select(column)
         .join(m.PanelMember, m.PanelMember.meeting_id == m.MeetingItem.meeting_id)
+        .join(m.ReviewMeeting, m.ReviewMeeting.id == m.MeetingItem.meeting_id)
         .join(m.Expert, m.Expert.id == m.PanelMember.expert_id)
-        .where(m.Expert.person_id == actor.person_id, m.PanelMember.invitation == "accepted")
+        .where(
+            m.Expert.person_id == actor.person_id,
+            m.PanelMember.invitation == "accepted",
+            m.PanelMember.pledged_at.is_not(None),
+            m.ReviewMeeting.state.in_(("convened", "open", "closed")),
+        )
     )
+
+
+def _expert_files(actor: Actor) -> ColumnElement[bool]:
+    """The files of assigned applications; only the works where the meeting hides identities."""
+    hidden = _seated_items(actor, m.MeetingItem.application_id).where(
+        m.ReviewMeeting.hides_identity
+    )
+    own = m.Material.application_id.in_(select(m.Application.id).where(_assigned(actor)))
+    return own & or_(
+        m.Material.application_id.not_in(hidden),
+        m.Material.requirement_code == "representative_work",
+    )
+
+
+def _assigned(actor: Actor) -> ColumnElement[bool]:
+    """The list of a meeting in session, for its experts who have pledged, unless recused (R66)."""
+    seat = _seated_items(actor, m.MeetingItem.application_id)
     recused = (
         select(m.Recusal.application_id)
         .join(m.PanelMember, m.PanelMember.id == m.Recusal.member_id)
@@ -215,7 +263,7 @@ def through_application(column: Any) -> ReadRule:
     """The rows of a table whose application the same role reads."""
 
     def rule(actor: Actor) -> ColumnElement[bool]:
-        return column.in_(select(m.Application.id).where(read_criterion(m.Application, actor)))  # type: ignore[no-any-return]
+        return column.in_(select(m.Application.id).where(read_criterion(m.Application, actor)))
 
     return rule
 
@@ -239,9 +287,8 @@ read(
     m.Material,
     through_application(m.Material.application_id),
     R.APPLICANT,
-    R.EXPERT,
-    R.CHAIR,
 )
+read(m.Material, _expert_files, R.EXPERT, R.CHAIR)
 read(
     m.Objection,
     lambda a: m.Objection.publicity_id.in_(
@@ -272,6 +319,15 @@ read(
         select(m.ReviewMeeting.id).where(m.ReviewMeeting.committee_id.in_(_committees_of(a)))
     ),
     R.COMMITTEE_OFFICE,
+)
+read(
+    m.ResultFiling,
+    lambda a: m.ResultFiling.meeting_id.in_(
+        select(m.ReviewMeeting.id)
+        .join(m.Committee, m.Committee.id == m.ReviewMeeting.committee_id)
+        .where(m.Committee.convener_id.in_(subtree_of(a)))
+    ),
+    R.HRSS,
 )
 read(m.TitleCertificate, everything, R.PROVINCE_HRSS)
 read(
