@@ -7,6 +7,7 @@ import re
 import pytest
 from sqlalchemy import select
 
+from app.domain.codes import compute_uscc_check
 from app.extensions import db
 from app.models import Account, Unit
 
@@ -115,3 +116,23 @@ def test_nobody_changes_or_closes_a_unit_outside_the_subtree(sign_in, unit):
 
 def test_applicants_see_no_units(sign_in):
     assert sign_in("王敏").get("/units/list/").status_code in {302, 403}
+
+
+def test_designated_agency_enters_a_private_company_for_its_department(sign_in, unit):
+    company = {
+        **NEW,
+        "name": "代理创建的公司",
+        "kind": "non_public",
+        "division": "520102",
+        "registrar": "南明区市场监督管理局",
+        "registrar_level": "county",
+        "code": "91520102TEXT000011",
+    }
+    company["code"] = company["code"][:17] + compute_uscc_check(company["code"][:17])
+    client = sign_in("nmtalentcenter")
+    answer = client.post("/units/add", data=company)
+    assert answer.status_code == 200, answer.get_data(as_text=True)[-2000:]
+    made = db.session.scalars(select(Unit).where(Unit.name == "代理创建的公司")).one()
+    assert made.parent.kind.value == "hrss"
+    assert client.get(f"/units/show/{made.id}").status_code == 200
+    assert client.post("/units/add", data={**company, "kind": "employer"}).status_code == 422
