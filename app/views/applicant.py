@@ -316,8 +316,9 @@ class ApplicantView(ChoicePages, PortalView):
         control.
         """
         refused: dict[str, list[str]] = {}
+        application_id = application.id
         for control, code, file in forms.posted_files(section, typed):
-            error = self._store(application.id, code, file, actor, now)
+            error = self._store(application_id, code, file, actor, now)
             if error:
                 refused.setdefault(control, []).append(f"{file.filename}: {error}")
         return refused
@@ -444,11 +445,12 @@ class ApplicantView(ChoicePages, PortalView):
     ) -> tuple[dict[str, list[str]], int]:
         errors: dict[str, list[str]] = {}
         kept = 0
+        application_id = application.id
         for code, files in request.files.lists():
             for file in files:
                 if not file.filename:
                     continue
-                error = self._store(application.id, code, file, actor, now)
+                error = self._store(application_id, code, file, actor, now)
                 if error:
                     errors.setdefault(code, []).append(f"{file.filename}: {error}")
                 else:
