@@ -71,9 +71,18 @@ class Page:
         return list(dict.fromkeys(e.text for e in found if e.text))
 
     @property
+    def refusals(self) -> list[str]:
+        """What the page says was refused."""
+        found = self.root.by_class("alert-danger") + self.root.by_class("error-summary")
+        return [e.text for e in found if e.text]
+
+    @property
     def forms(self) -> list[Form]:
         """Every form of the page."""
-        return forms_of(self.root)
+        found = forms_of(self.root)
+        for form in found:
+            form.action = form.action or self.address
+        return found
 
     def must_show(self, *texts: str) -> Page:
         """Fail unless all these texts can be read."""
@@ -222,8 +231,25 @@ class Browser:
         """Follow a link of the present page."""
         return self.get(self.page.link(part, text))
 
-    def send(self, filling: Filling, *, button: str = "", expect: int | None = 200) -> Page:
-        """Send a form, by the button of that label or name, and follow where it leads."""
+    def send(
+        self, filling: Filling, *, button: str = "", expect: int | None = 200, refused: bool = False
+    ) -> Page:
+        """Send a form, by the button of that label or name, and follow where it leads.
+
+        Fails when the portal answers with a refusal, or, where one is expected, without.
+        """
+        page = self._send(filling, button, expect)
+        if bool(page.refusals) is not refused:
+            said = "; ".join(page.refusals) or "it was not refused"
+            raise StoryError(f"{filling.form.action or page.path}: {said}", page)
+        return page
+
+    def press(self, action: str, *, near: str = "", refused: bool = False, **values: Any) -> Page:
+        """Send the form of the present page that goes to an address containing `action`."""
+        filling = self.page.form(action, near=near).enter(values)
+        return self.send(filling, refused=refused)
+
+    def _send(self, filling: Filling, button: str, expect: int | None) -> Page:
         form, page = filling.form, filling.page
         values, target = list(filling.values), form.action or page.address
         for pressed in form.buttons:
