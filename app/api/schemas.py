@@ -21,6 +21,8 @@ def _text(description: str, **metadata: object) -> fields.String:
 class PersonSchema(Schema):
     """The body of a look-up: both together name one person."""
 
+    __component_name__ = "Person"
+
     class Meta:
         """Other fields are refused, so that a misspelt one is noticed."""
 
@@ -115,12 +117,16 @@ class CertificateSchema(Schema):
 class OutcomesSchema(Schema):
     """Answer of `POST /outcome`."""
 
+    __component_name__ = "Outcomes"
+
     checked_at = fields.AwareDateTime(required=True, metadata={"description": "Beijing time"})
     outcomes = fields.List(fields.Nested(OutcomeSchema), required=True)
 
 
 class CertificatesSchema(Schema):
     """Answer of `POST /certificates`."""
+
+    __component_name__ = "Certificates"
 
     checked_at = fields.AwareDateTime(required=True, metadata={"description": "Beijing time"})
     certificates = fields.List(fields.Nested(CertificateSchema), required=True)
@@ -129,12 +135,16 @@ class CertificatesSchema(Schema):
 class CertificateCheckSchema(Schema):
     """Answer of `GET /certificates/{number}`."""
 
+    __component_name__ = "CertificateCheck"
+
     checked_at = fields.AwareDateTime(required=True, metadata={"description": "Beijing time"})
     certificate = fields.Nested(CertificateSchema, required=True)
 
 
 class ErrorSchema(Schema):
     """Every failure, with the sentence to show to the user."""
+
+    __component_name__ = "Error"
 
     code = _text("For programs", example="rule_violation")
     message = _text("For people, in the portal's language")

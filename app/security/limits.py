@@ -10,7 +10,7 @@ import ipaddress
 import logging
 
 from flask import Response, after_this_request, current_app, request
-from limits import RateLimitItem, parse_many
+from limits import parse_many
 from redis.exceptions import RedisError
 
 from app import clock
@@ -63,16 +63,14 @@ def _count(name: str, limits: str) -> None:
     limiter = current_app.extensions["appbuilder"].sm.limiter
     if not limiter.enabled:
         return
-    visitor = _visitor()
+    keys = (current_app.config.get("RATELIMIT_KEY_PREFIX", ""), name, _visitor())
     for item in parse_many(limits):
-        if not limiter.limiter.hit(item, name, visitor):
-            _say_when(item, name, visitor)
+        if not limiter.limiter.hit(item, *keys):
+            _say_when(limiter.limiter.get_window_stats(item, *keys).reset_time)
             raise TooManyRequestsError
 
 
-def _say_when(item: RateLimitItem, name: str, visitor: str) -> None:
-    limiter = current_app.extensions["appbuilder"].sm.limiter.limiter
-    reset = limiter.get_window_stats(item, name, visitor).reset_time
+def _say_when(reset: float) -> None:
     seconds = max(1, int(reset - clock.real_now().timestamp()) + 1)
 
     @after_this_request

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Generic, TypeVar
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm import contains_eager, joinedload, selectinload
 
 from app.domain.codes import check_resident_id
 from app.domain.errors import RuleViolation
@@ -22,6 +22,7 @@ from app.models import (
     Committee,
     EvaluationPlan,
     Person,
+    PlanLine,
     Publicity,
     TitleCertificate,
 )
@@ -70,15 +71,23 @@ class OutcomeFound:
     certificate_number: str | None
 
 
-def list_calls(*, page: int = 1) -> Page[CallForApplications]:
-    """Published calls for applications, the latest first."""
+def list_calls(*, now: datetime, page: int = 1) -> Page[CallForApplications]:
+    """Published calls for applications: open windows and the next ones first, closed ones last."""
     query = (
         select(CallForApplications)
+        .join(CallForApplications.plan_line)
+        .join(CallForApplications.committee)
         .where(CallForApplications.state == CallState.PUBLISHED)
         .options(
-            joinedload(CallForApplications.committee), joinedload(CallForApplications.plan_line)
+            contains_eager(CallForApplications.committee),
+            contains_eager(CallForApplications.plan_line),
         )
-        .order_by(CallForApplications.published_at.desc(), CallForApplications.id)
+        .order_by(
+            PlanLine.applications_close_at < now,
+            PlanLine.applications_open_at,
+            Committee.name,
+            CallForApplications.id,
+        )
     )
     return _page(query, page)
 

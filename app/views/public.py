@@ -63,7 +63,7 @@ class PublicView(PortalView):
             plan=plan,
             plan_lines=plan_rows(plan),
             directive=_directive(),
-            calls=lookups.list_calls().rows[:5],
+            calls=lookups.list_calls(now=now).rows[:5],
             publicities=lookups.list_publicities(PublicityKind.RESULT, now=now).rows[:5],
             now=now,
         )
@@ -97,11 +97,12 @@ class PublicView(PortalView):
     @expose("/calls")
     def calls(self) -> Any:
         """Published calls for applications."""
+        now = clock.now()
         return self._page(
             "public/calls.html",
             gettext("Calls for applications"),
-            page=lookups.list_calls(page=_page_number()),
-            now=clock.now(),
+            page=lookups.list_calls(now=now, page=_page_number()),
+            now=now,
         )
 
     @expose("/calls/<int:call_id>")
