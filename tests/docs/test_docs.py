@@ -278,6 +278,18 @@ def test_cli_page_lists_every_check_and_command() -> None:
     assert sorted(name for name in names if f"./portal {name}" not in page) == []
 
 
+def test_every_direct_dependency_has_its_reason() -> None:
+    page = (DOCS / "dependencies.md").read_text(encoding="utf-8").lower()
+    wanted = {
+        re.split(r"[=<>;\[ ]", line.strip(), maxsplit=1)[0].lower()
+        for name in ("requirements.txt", "requirements-dev.txt")
+        for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith(("#", "-"))
+    }
+    known = page.replace("types-*", " ".join(name for name in wanted if name.startswith("types-")))
+    assert sorted(name for name in wanted if name not in known) == []
+
+
 def test_make_targets_of_the_readmes_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for guide in GUIDES:
