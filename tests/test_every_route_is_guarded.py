@@ -31,7 +31,7 @@ OPEN = {
     "UtilView.back",
 }
 OPEN_VIEWS = {"PublicView", "PublicApi", "PublicLookupApi"}
-OWN = {"LookupView.find", "OwnPasswordView.change"}
+OWN = {"LookupView.find", "OwnPasswordView.change", "DescriptionApi.get"}
 
 STAND_INS = {
     ActorRole.SYSTEM_ADMIN: "sysadmin",
