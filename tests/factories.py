@@ -40,7 +40,7 @@ ENDS_AT = at("2022-08-12T00:00:00")
 
 PUSHED_AT = at("2022-08-12T09:00:00")
 NODES = ("nmhousing", "nanming", "guiyang")
-"""Who passes 王敏's application on, in the order of the route; the committee's host is gz_housing."""
+"""Who passes 王敏's application on, in the order of the route."""
 
 FORWARDED_AT = (
     at("2022-08-15T09:00:00"),
@@ -101,7 +101,7 @@ def make_application(
 
 
 def _submit_unchecked(application: Application, now: datetime) -> None:
-    """Freeze content and route as a submission does, without files and pre-check: a second faster."""
+    """Freeze content and route as a submission does, without files and pre-check: faster."""
     plan = routes.plan_route(application.employer, application.committee)
     application.submitted_at = now
     version = ApplicationVersion(

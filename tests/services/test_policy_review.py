@@ -21,8 +21,15 @@ from app.domain.terms import (
 )
 from app.domain.workflow import State
 from app.extensions import db
-from app.models import AuthorityFiling, Committee, EntrustedReview, Notification, PolicyReview
-from app.models import ReviewAuthority, Unit
+from app.models import (
+    AuthorityFiling,
+    Committee,
+    EntrustedReview,
+    Notification,
+    PolicyReview,
+    ReviewAuthority,
+    Unit,
+)
 from app.services import applications, extensions, facts, policy_review, withdrawals
 from app.services.available import available_actions
 from tests.applicants import actor_named
@@ -234,13 +241,13 @@ def test_entrusted_review_stops_the_flow_and_its_result_is_registered():
     policy_review.entrust_application(
         application.id,
         entrusted_to="某部评委会",
-        letter_number="委托〔2022〕1号",
+        letter_number="委托2022-1号",
         reason="本省无此专业评委会",
         actor=staff(OFFICE),
         now=REVIEWED_AT,
     )
     assert application.state is State.ENTRUSTED
-    assert db.session.query(EntrustedReview).one().letter_number == "委托〔2022〕1号"
+    assert db.session.query(EntrustedReview).one().letter_number == "委托2022-1号"
     with pytest.raises(RuleViolation):
         register(application, decided_on=at("2022-08-01T00:00:00").date())
 
