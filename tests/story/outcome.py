@@ -65,11 +65,15 @@ def _file(world: World) -> None:
         browser = world.browser(OFFICE)
         browser.get(_results(world))
         browser.press("/results/file/")
-        page = browser.get(browser.page.link("/filings/show/"))
+        page = browser.get(browser.page.link("/result-filings/show/")).must_show(
+            world.known["minutes"]
+        )
         world.known["filing"] = page.path.rsplit("/", 1)[-1]
-        must_be_pdf(browser.get(page.link("/filings/minutes/")))
-        page = browser.get(f"/filings/show/{world.known['filing']}")
-        must(not page.has_form("/filings/confirm/"), "the host confirms its own filing", page)
+        must_be_pdf(browser.get(page.link("/result-filings/minutes/")))
+        page = browser.get(f"/result-filings/show/{world.known['filing']}")
+        must(
+            not page.has_form("/result-filings/confirm/"), "the host confirms its own filing", page
+        )
         step.result = "filed"
 
 
@@ -77,9 +81,9 @@ def _confirm(world: World) -> None:
     with world.step("province_hrss", "confirms; the certificate is issued") as step:
         browser = world.browser(PROVINCE)
         page = browser.get("/work/")
-        page = browser.get(page.link(f"/filings/show/{world.known['filing']}"))
+        page = browser.get(page.link(f"/result-filings/show/{world.known['filing']}"))
         page.must_show("王敏")
-        browser.press("/filings/confirm/")
+        browser.press("/result-filings/confirm/")
         must_be(world, "王敏", State.CERTIFIED)
         page = world.browser("王敏").page
         found = CERTIFICATE.search(page.link("/public/verify/"))
