@@ -26,6 +26,11 @@ def portal_mode() -> str:
     return str(current_app.config["PORTAL_MODE"]) if has_app_context() else "production"
 
 
+def object_store_url() -> str:
+    """Where uploaded files are kept, as configured."""
+    return str(current_app.config["OBJECT_STORE_URL"])
+
+
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
     """One database transaction: commit at the end, roll back on any error."""

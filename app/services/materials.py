@@ -18,7 +18,6 @@ from typing import IO, Any, Final
 
 import filetype
 import obstore
-from flask import current_app
 from obstore.store import from_url
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -26,7 +25,7 @@ from sqlalchemy.dialects.postgresql import insert
 from app.domain.errors import ConflictError, RuleViolation
 from app.domain.messages import N_
 from app.domain.terms import TitleLevel
-from app.extensions import db
+from app.extensions import db, object_store_url
 from app.models import Application, ApplicationVersion, Material, MaterialRequirement, StoredFile
 from app.services.actors import Actor
 from app.services.editing import require_editable
@@ -63,7 +62,7 @@ def _store(url: str) -> Any:
 
 
 def _object_store() -> Any:
-    return _store(current_app.config["OBJECT_STORE_URL"])
+    return _store(object_store_url())
 
 
 def _path_of(sha256: str) -> str:

@@ -334,6 +334,8 @@ class ApplicantView(ChoicePages, PortalView):
                 )
         except DomainError as error:
             return explain(error)
+        finally:
+            file.close()
         return ""
 
     def _refused(
