@@ -305,7 +305,7 @@ class FilingForm(f.PortalForm):
 
     committee = f.choice(_l("Review committee"), _own_committees)
     plan_year = f.number(_l("Plan year"), low=2000, high=2100)
-    document_number = f.text(_l("Document number"), longest=80)
+    document_number = f.text(_l("Reference number"), longest=80)
     valid_from = f.day(_l("Valid from"))
     valid_to = f.day(_l("Valid to"), hint=_l("At most three years; both days are included."))
     member_size = f.number(_l("Number of members"), low=1, high=999)
@@ -371,7 +371,7 @@ class FilingView(RecordView):
         """The filing as made."""
         return [
             (_("State"), name_of(row.state)),
-            (_("Document number"), row.document_number),
+            (_("Reference number"), row.document_number),
             (_("Valid from"), show_date(row.valid_from)),
             (_("Valid to"), show_date(row.valid_to)),
             (_("Number of members"), row.member_size),
@@ -544,7 +544,11 @@ def _specialties_of(committee: Committee | None) -> list[tuple[str, str]]:
     query = (
         select(Specialty)
         .join(SpecialtyGroup, SpecialtyGroup.id == Specialty.group_id)
-        .where(SpecialtyGroup.series_id == committee.series_id, Specialty.is_active.is_(True))
+        .where(
+            SpecialtyGroup.series_id == committee.series_id,
+            SpecialtyGroup.category_slug.in_(["", committee.category_slug]),
+            Specialty.is_active.is_(True),
+        )
         .options(selectinload(Specialty.group))
         .order_by(SpecialtyGroup.position, Specialty.number)
     )
@@ -665,7 +669,7 @@ class CallForm(f.PortalForm):
     committee = f.choice(_l("Review committee"), _own_committees)
     plan_line = f.choice(_l("Plan line"), lambda: _plan_lines())
     heading = f.text(_l("Heading"), required=True, longest=200)
-    document_number = f.text(_l("Document number"), longest=80)
+    document_number = f.text(_l("Reference number"), longest=80)
     body = f.area(_l("Text"), required=True, longest=20_000)
 
 
@@ -723,7 +727,7 @@ class CallView(RecordView):
             (_("State"), name_of(row.state)),
             (_("Review committee"), row.committee.name),
             (_("Plan line"), str(row.plan_line)),
-            (_("Document number"), row.document_number),
+            (_("Reference number"), row.document_number),
             (_("Published at"), show_instant(row.published_at)),
             (_("Calls are published by"), show_date(window_of(row.plan_line).latest_call_on)),
             (_("Ground for a late call"), row.late_reason),

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
 from app import clock
+from app.domain.terms import TitleLevel
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.messages import explain
@@ -29,6 +30,7 @@ from app.services.settings import load_calendar
 from app.services.windows import window_of
 from app.views import forms as f
 from app.views.base import READ, scoped
+from app.views.labels import name_of
 from app.views.menu import add_screen
 from app.views.presentation import show_date, show_instant
 from app.views.records import UNUSED, RecordView
@@ -275,6 +277,12 @@ class PlanLineView(RecordView):
             "may_map": row.plan.published_at is None and self.may("can_series"),
             "events": [_event_of(revision, name) for revision, name in revisions],
             "provisional": plan.provisional_years(row),
+            "level_names": _level_names,
+            "crumbs": [
+                (_("Evaluation plan"), "/plans/list/"),
+                (row.plan.heading, f"/plans/show/{row.plan_id}"),
+                (self.record_title(row), ""),
+            ],
         }
 
     def page_actions(self, row: PlanLine) -> list[dict[str, Any]]:
@@ -372,6 +380,10 @@ class PlanLineView(RecordView):
             lead=self.record_title(row),
             back=self.path("show", pk),
         )
+
+
+def _level_names(category: PlanCategory) -> list[str]:
+    return [name_of(TitleLevel(level)) for level in sorted(category.levels)]
 
 
 def _event_of(revision: PlanLineRevision, who: str | None) -> dict[str, Any]:

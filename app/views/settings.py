@@ -162,7 +162,34 @@ def show_parameter(row: Parameter) -> str:
     if isinstance(row.value, bool):
         return _("Yes") if row.value else _("No")
     shown = parameters.show_value(row.value)
-    return f"{shown} {_(row.unit)}" if row.unit else shown
+    return f"{shown} {show_unit(row.unit)}" if row.unit else shown
+
+
+UNITS = {
+    "applicants": N_("applicants"),
+    "applications": N_("applications"),
+    "ballots": N_("ballots"),
+    "bytes": N_("bytes"),
+    "characters": N_("characters"),
+    "days": N_("natural days"),
+    "experts": N_("experts"),
+    "hours_per_year": N_("hours a year"),
+    "levels": N_("levels"),
+    "meetings": N_("meetings"),
+    "members": N_("members"),
+    "minutes": N_("minutes"),
+    "opinions": N_("opinions"),
+    "times": N_("times"),
+    "units": N_("units"),
+    "working_days": N_("working days"),
+    "works": N_("works"),
+    "years": N_("years"),
+}
+
+
+def show_unit(unit: str) -> str:
+    """What a figure counts."""
+    return str(_(UNITS[unit])) if unit in UNITS else unit
 
 
 def _options(row: Parameter) -> list[tuple[str, str]]:

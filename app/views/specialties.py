@@ -87,8 +87,8 @@ class SpecialtyForm(f.PortalForm):
     """A specialty of the catalogue; the columns of Annex 2."""
 
     group = f.lookup(_l("Specialty group"), SpecialtyGroup, required=True)
-    number = f.number(_l("Number"), low=1, high=9999)
-    name = f.text(_l("Specialty"), required=True, longest=80)
+    number = f.number(_l("Serial number"), low=1, high=9999)
+    name = f.text(_l("Name of the specialty"), required=True, longest=80)
     scope_note = f.area(_l("Related specialties and scope"))
     basis = f.area(_l("Basis"))
     is_active = f.tick(_l("Open to applications"))
@@ -109,9 +109,9 @@ class SpecialtyView(RecordView):
     search_columns = ["name", "group", "origin", "is_active"]
     order_columns = ["name", "number"]
     label_columns = {
-        "name": _l("Specialty"),
+        "name": _l("Name of the specialty"),
         "group": _l("Specialty group"),
-        "number": _l("Number"),
+        "number": _l("Serial number"),
         "scope_note": _l("Related specialties and scope"),
         "basis": _l("Basis"),
         "origin": _l("Origin"),
@@ -127,8 +127,8 @@ class SpecialtyView(RecordView):
         return [
             (_("Series"), row.group.series.name),
             (_("Specialty group"), row.group.name),
-            (_("Number"), row.number),
-            (_("Specialty"), row.name),
+            (_("Serial number"), row.number),
+            (_("Name of the specialty"), row.name),
             (_("Related specialties and scope"), row.scope_note),
             (_("Basis"), row.basis),
             (_("Origin"), name_of(row.origin)),
@@ -240,8 +240,8 @@ class LineForm(Form):
     """A row of the collection form; its columns are those of Annex 2."""
 
     group_name = f.text(_l("Specialty group"), longest=80)
-    number = f.number(_l("Number"), required=False, low=1, high=9999)
-    specialty_name = f.text(_l("Specialty"), longest=80)
+    number = f.number(_l("Serial number"), required=False, low=1, high=9999)
+    specialty_name = f.text(_l("Name of the specialty"), longest=80)
     scope_note = f.area(_l("Related specialties and scope"), longest=2000)
     basis = f.area(_l("Basis"), longest=2000)
 

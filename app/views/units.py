@@ -10,7 +10,7 @@ from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import func, or_, select
-from wtforms import SelectField
+from wtforms import SelectField, StringField
 
 from app import clock
 from app.domain.terms import AdministrativeLevel, UnitKind
@@ -152,6 +152,7 @@ class UnitView(RecordView):
     }
     formatters_columns = {"kind": shown_as(UnitKind), "level": shown_as(AdministrativeLevel)}
     search_form_extra_fields = {
+        "name": StringField(_l("Name, pinyin initials or code")),
         "kind": SelectField(_l("Unit kind"), choices=lambda: choices_of(UnitKind)),
         "level": SelectField(
             _l("Administrative level"), choices=lambda: choices_of(AdministrativeLevel)
@@ -161,7 +162,9 @@ class UnitView(RecordView):
 
     def _init_properties(self) -> None:
         super()._init_properties()
-        self._filters.get_search_filters()["name"] = [FilterUnit("name", self.datamodel)]
+        own = [FilterUnit("name", self.datamodel)]
+        self._filters.get_search_filters()["name"] = own
+        self._filters._all_filters["name"] = own
 
     def facts(self, row: Unit) -> list[tuple[Any, Any]]:
         """What is known of a unit."""
