@@ -8,10 +8,12 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import select
+from wtforms import SelectField
 
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import Account, AuditEntry, JobRun, PersonalDataRead, Unit
+from app.views import audit_names as names
 from app.views.base import READ, scoped
 from app.views.labels import name_of
 from app.views.menu import add_screen
@@ -52,12 +54,22 @@ class AuditView(RecordView):
         "object_id": _l("Number of the object"),
         "reason": _l("Reason"),
     }
-    formatters_columns = {"recorded_at": show_instant, "role": show_role_names}
+    formatters_columns = {
+        "recorded_at": show_instant,
+        "role": show_role_names,
+        "action": names.name_action,
+        "object_type": names.name_object,
+    }
+    search_form_extra_fields = {
+        "action": SelectField(_l("Action"), choices=lambda: names.choices_of(names.ACTIONS)),
+        "object_type": SelectField(_l("Object"), choices=lambda: names.choices_of(names.OBJECTS)),
+    }
     record_template = "audit/show.html"
 
     def record_title(self, row: AuditEntry) -> str:
         """What was done."""
-        return f"{row.action} · {row.object_type} {row.object_id}"
+        what = f"{names.name_object(row.object_type)} {row.object_id}"
+        return f"{names.name_action(row.action)} · {what}"
 
     def facts(self, row: AuditEntry) -> list[tuple[Any, Any]]:
         """Who, when, where, why."""
@@ -136,11 +148,17 @@ class JobRunView(RecordView):
         "changed": _l("Changed"),
         "error": _l("Error"),
     }
-    formatters_columns = dict.fromkeys(("started_at", "business_at", "finished_at"), show_instant)
+    formatters_columns = {
+        **dict.fromkeys(("started_at", "business_at", "finished_at"), show_instant),
+        "job": names.name_job,
+    }
+    search_form_extra_fields = {
+        "job": SelectField(_l("Job"), choices=lambda: names.choices_of(names.JOBS))
+    }
 
     def record_title(self, row: JobRun) -> str:
         """Which job."""
-        return row.job
+        return names.name_job(row.job)
 
     def facts(self, row: JobRun) -> list[tuple[Any, Any]]:
         """When, what was found and changed."""
