@@ -11,7 +11,7 @@ from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
-from app.domain.calendar import BEIJING, due_end_of
+from app.domain.calendar import BEIJING
 from app.domain.deadlines import compute_forward_due_at
 from app.domain.errors import (
     ConflictError,
@@ -36,11 +36,14 @@ from app.models import (
     PlanLineRevision,
     RoutingStep,
 )
+from app.services import facts
 from app.services.actors import Actor
 from app.services.audit import record
 from app.services.calendars import unpublished_years
+from app.services.extensions import milestone_due_at
 from app.services.notifications import notify
 from app.services.settings import calendar_version, load_calendar, parameter
+from app.services.transitions import Due
 from app.services.windows import window_of
 
 WEEKS_TO_NEXT_YEAR = timedelta(weeks=52)
@@ -409,40 +412,44 @@ def recompute_due_dates(line: PlanLine) -> int:
     )
     moved = 0
     for application in db.session.scalars(query):
-        due_at = _new_due_at(application, window)
-        if due_at is not None and due_at != application.due_at:
+        due = _new_due(application, window)
+        if due is None or application.due_at is None:
+            continue
+        due_at = due.at if due.kind is DueKind.WINDOW_CLOSE else max(due.at, application.due_at)
+        if due_at != application.due_at:
             application.due_at = due_at
+            application.is_due_provisional = due.is_provisional
             application.calendar_version = calendar_version()
             moved += 1
     db.session.flush()
     return moved
 
 
-def _new_due_at(application: Application, window: PlanWindow) -> datetime | None:
-    calendar = load_calendar()
+def _new_due(application: Application, window: PlanWindow) -> Due | None:
     match application.due_kind:
         case DueKind.WINDOW_CLOSE:
-            return window.closes_at
+            return facts.make_due(DueKind.WINDOW_CLOSE, window.closes_at)
         case DueKind.UNIT_PUSH:
-            return window.unit_push_due_at(calendar, days=parameter("unit_push_days"))
+            return facts.unit_push_due(application)
         case DueKind.NODE_FORWARD if application.current_step is not None:
-            return _move_step(application.current_step, window)
-        case DueKind.POLICY_REVIEW:
-            return due_end_of(window.policy_review_due_on)
-        case DueKind.ONLINE_REVIEW:
-            return due_end_of(window.online_review_due_on)
+            return _move_step(application, application.current_step)
+        case DueKind.POLICY_REVIEW | DueKind.ONLINE_REVIEW as kind:
+            return facts.make_due(kind, milestone_due_at(application, kind))
         case _:
             return None
 
 
-def _move_step(step: RoutingStep, window: PlanWindow) -> datetime:
-    step.forward_due_at = compute_forward_due_at(
+def _move_step(application: Application, step: RoutingStep) -> Due:
+    """The node's time grows with the receipt deadline that capped it (A4)."""
+    due_at = compute_forward_due_at(
         step.received_at,
-        window.receipt_due_at,
+        facts.flow_limit_at(application),
         load_calendar(),
         working_days=parameter("node_forward_working_days"),
     )
-    return step.forward_due_at
+    due = facts.make_due(DueKind.NODE_FORWARD, max(due_at, step.forward_due_at))
+    step.forward_due_at, step.is_due_provisional = due.at, due.is_provisional
+    return due
 
 
 def _tell_everybody(line: PlanLine, revision: PlanLineRevision, now: datetime) -> None:
