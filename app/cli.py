@@ -50,7 +50,7 @@ def in_words(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.command("init")
 @with_appcontext
 def init() -> None:
-    """Make roles and permissions from the registered views (after `flask db upgrade`)."""
+    """Make roles and permissions from the registered views (after `./portal db upgrade`)."""
     permissions.install(current_app.extensions["appbuilder"])
     click.echo("roles and permissions are in place")
 
@@ -97,7 +97,7 @@ def list_accounts(*, as_json: bool) -> None:
         return
     if not rows:
         raise click.ClickException(
-            "there are no demo accounts: run `flask seed` in rehearsal mode first."
+            "there are no demo accounts: run `./portal seed` in rehearsal mode first."
         )
     click.echo("role\tlogin\tpassword\tname\tunit")
     for row in rows:

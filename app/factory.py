@@ -16,6 +16,7 @@ from app import assets, cli, clock, compression, headers, language, views
 from app.api import register as register_api
 from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate, server_side_session
+from app.jobs import hints
 from app.security import rules
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
@@ -44,6 +45,7 @@ def build_app(overrides: dict[str, Any]) -> Flask:
     presentation.register(app)
     labels.register(app)
     headers.register(app)
+    hints.register(app)
     compression.register(app)
     assets.register(app)
     cli.register(app)

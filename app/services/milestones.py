@@ -47,7 +47,7 @@ def _loads(states: tuple[State, ...]) -> list[tuple[Committee, PlanLine, int]]:
 
 def _warn(committee: Committee, line: PlanLine, kind: str, waiting: int, now: datetime) -> int:
     told = [*accounts_of_unit(committee.convener_id), *_province_accounts()]
-    for account_id in dict.fromkeys(told):
+    return sum(
         notify(
             account_id,
             kind,
@@ -55,7 +55,8 @@ def _warn(committee: Committee, line: PlanLine, kind: str, waiting: int, now: da
             params={"committee": committee.name, "line": line.number, "waiting": waiting},
             at=now,
         )
-    return len(told)
+        for account_id in dict.fromkeys(told)
+    )
 
 
 def _province_accounts() -> list[int]:

@@ -108,9 +108,12 @@ def notify(
     at: datetime,
     application_id: int | None = None,
     params: dict[str, Any] | None = None,
-) -> None:
-    """Leave a notification; the same `key` reaches an account once, however often it is sent."""
-    db.session.execute(
+) -> bool:
+    """Leave a notification; the same `key` reaches an account once, however often it is sent.
+
+    Gives whether it is new.
+    """
+    left = db.session.scalar(
         insert(Notification)
         .values(
             account_id=account_id,
@@ -121,7 +124,9 @@ def notify(
             at=at,
         )
         .on_conflict_do_nothing(index_elements=["account_id", "dedupe_key"])
+        .returning(Notification.id)
     )
+    return left is not None
 
 
 def count_unread(account_id: int) -> int:

@@ -44,14 +44,13 @@ def _remind_nodes(now: datetime) -> int:
         if not _is_near(step.forward_due_at, now):
             continue
         for account_id in accounts_of_unit(unit_id):
-            notify(
+            told += notify(
                 account_id,
                 "due_soon",
                 key=f"step:{step.id}:{step.forward_due_at.isoformat()}",
                 application_id=step.application_id,
                 at=now,
             )
-            told += 1
     return told
 
 
@@ -72,14 +71,13 @@ def _remind_units(now: datetime) -> int:
         if kind == "due_soon" and not _is_near(due_at, now):
             continue
         for account_id in accounts_of_unit(application.employer_id):
-            notify(
+            told += notify(
                 account_id,
                 kind,
                 key=f"unit_push:{kind}:{application.id}:{due_at.isoformat()}",
                 application_id=application.id,
                 at=now,
             )
-            told += 1
     return told
 
 
@@ -98,14 +96,13 @@ def _remind_corrections(now: datetime) -> int:
         if not _is_near(request.due_at, now):
             continue
         for account_id in account_of_person(application.person_id):
-            notify(
+            told += notify(
                 account_id,
                 "due_soon",
                 key=f"correction:{request.id}",
                 application_id=application.id,
                 at=now,
             )
-            told += 1
     return told
 
 
@@ -123,12 +120,11 @@ def _remind_drafts(now: datetime) -> int:
         if not _is_near(closes_at, now):
             continue
         for account_id in account_of_person(person_id):
-            notify(
+            told += notify(
                 account_id,
                 "due_soon",
                 key=f"draft:{application_id}:{closes_at.isoformat()}",
                 application_id=application_id,
                 at=now,
             )
-            told += 1
     return told

@@ -80,7 +80,7 @@ def load_all(*, with_demo: bool, folder: Path | None = None) -> None:
     session: Session = db.session()
     if not inspect(session.connection()).has_table(Division.__tablename__):
         raise SeedError(
-            "the database has no tables: run `flask db upgrade` and `flask init` first."
+            "the database has no tables: run `./portal db upgrade` and `./portal init` first."
         )
     with _trusted(session):
         for name, load in _files(folder):

@@ -251,7 +251,7 @@ def _find_role(name: str, cast: Cast, entry: Entry) -> Any:
         cast.roles[name] = role_by_name(name)
     if cast.roles[name] is None:
         raise entry.get("roles").error(
-            f"there is no role {name!r}; run `flask init` first, or correct the name."
+            f"there is no role {name!r}; run `./portal init` first, or correct the name."
         )
     return cast.roles[name]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from redis import Redis
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
+from sqlalchemy import text
 
 from app.jobs import schedule, sweeping
 
@@ -57,3 +59,17 @@ def test_every_sweep_is_scheduled() -> None:
 
 def test_sweep_of_a_quiet_database_changes_nothing(app: Flask) -> None:
     assert sweeping.sweep("node_due") == {"found": 0, "changed": 0}
+
+
+def test_message_owed_is_delivered_without_waiting_for_the_minute(
+    store: Redis, app: Flask, sign_in: Callable[[str], FlaskClient]
+) -> None:
+    from app.extensions import db
+
+    client = sign_in("province")
+    with client:
+        client.get("/notifications/")
+        db.session.info["outbox_waiting"] = True
+        db.session.execute(text("SELECT 1"))
+        db.session.commit()
+    assert [job.func_name for job in schedule.queue(store).jobs] == ["app.jobs.sweeping.deliver"]
