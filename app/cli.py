@@ -17,8 +17,20 @@ from flask.cli import with_appcontext
 from app import clock, settling
 from app.domain.calendar import BEIJING
 from app.domain.errors import DomainError
+from app.domain.terms import IdentityDocument
+from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
-from app.services import demo, invariants, permissions, rehearsal, seed_export, seeding
+from app.services import (
+    accounts,
+    demo,
+    founding,
+    invariants,
+    permissions,
+    rehearsal,
+    seed_export,
+    seeding,
+)
+from app.services.people import PersonDraft
 
 
 def register(app: Flask) -> None:
@@ -26,6 +38,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(init)
     app.cli.add_command(seed)
     app.cli.add_command(export_seed)
+    app.cli.add_command(found_group)
     app.cli.add_command(demo_group)
     app.cli.add_command(rehearsal_group)
     app.cli.add_command(sweep)
@@ -78,6 +91,44 @@ def export_seed(folder: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{folder}: {error.strerror}; choose another folder.") from error
     click.echo(f"{len(written)} files written below {folder}")
+
+
+# --------------------------------------------------------------------------- a new site
+
+
+@click.group("found")
+def found_group() -> None:
+    """The first unit and the first accounts of a production site."""
+
+
+@found_group.command("province")
+@click.argument("name")
+@click.argument("code")
+@with_appcontext
+@in_words
+def found_province(name: str, code: str) -> None:
+    """Create the provincial HRSS department NAME with its unified social credit code CODE."""
+    with unit_of_work():
+        founding.found_province(name, code, now=clock.now())
+    click.echo(f"{name} is the root of the account tree")
+
+
+@found_group.command("account")
+@click.argument("role", type=click.Choice([role.value for role in founding.FOUNDING_ROLES]))
+@click.argument("login")
+@click.option("--name", prompt="Name", help="As on the document.")
+@click.option("--document-number", prompt="Document number", help="Asked for when left out.")
+@click.option("--phone", prompt="Mobile number", help="Asked for when left out.")
+@with_appcontext
+@in_words
+def found_account(role: str, login: str, name: str, document_number: str, phone: str) -> None:
+    """Create the account LOGIN with ROLE and print the code that opens it once."""
+    person = PersonDraft(name, IdentityDocument.RESIDENT_ID, document_number, phone)
+    founder = founding.Founder(login, ActorRole(role), person)
+    with unit_of_work():
+        digest = accounts.identity_hash(document_number)
+        created = founding.appoint_founder(founder, digest, now=clock.now())
+    click.echo(f"{login}: sign in with the code {created.activation_code}, then choose a password")
 
 
 @click.group("demo")
