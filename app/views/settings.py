@@ -251,6 +251,7 @@ class CalendarView(RecordView):
     grants = {**dict.fromkeys(SETTERS, READ | {"can_add", "can_edit"}), R.AUDIT_ADMIN: READ}
     list_title = _l("Working-day calendar")
     list_columns = ["year", "source", "version", "is_published"]
+    search_columns = ["year", "is_published"]
     order_columns = ["year"]
     base_order = ("year", "desc")
     label_columns = {
