@@ -6,7 +6,7 @@ say nothing either, every cast deletes all ballots of the application and writes
 shuffled, in one transaction under the lock of the item. Nothing about a choice is written to the
 audit log, and the tally is read only after the close. Old row versions stay on the disk until
 PostgreSQL vacuums them, and in its write-ahead log: who may read those files could compare; that is
-for the operator to prevent (docs/operations).
+for the operator of the database to prevent.
 """
 
 from __future__ import annotations

@@ -69,6 +69,10 @@ TEXTS = {
         "and the last day for it is near."
     ),
     "re_examined": N_("The re-examination of %(number)s is finished."),
+    "invited": N_("%(committee)s invites you as a review expert on %(day)s. Please answer."),
+    "filing_returned": N_(
+        "The result filing with %(number)s has been returned. Correct it and file again."
+    ),
 }
 """What a notification says; a kind without a text of its own is shown as a change of state."""
 

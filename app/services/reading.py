@@ -14,14 +14,13 @@ from app.services.form_definition import Label, read_form
 
 STARS = "***"
 
+NOT_FOR_EXPERTS = frozenset({"document_number", "identity_document", "phone", "photo"})
+"""What a review does not need is shown to no expert (R66)."""
+
 IDENTIFYING_FIELDS = frozenset(
     {
         "full_name",
         "unit",
-        "document_number",
-        "identity_document",
-        "phone",
-        "photo",
         "gender",
         "born_on",
         "ethnicity",
@@ -59,7 +58,11 @@ def sections(item: MeetingItem) -> list[SectionView]:
     application = item.application
     shown = []
     for section in contents.describe(application):
-        fields = [field for field in section.fields if field.text or field.rows]
+        fields = [
+            field
+            for field in section.fields
+            if (field.text or field.rows) and field.name not in NOT_FOR_EXPERTS
+        ]
         if item.meeting.hides_identity:
             fields = [_mask(application, field) for field in fields if not _identifies(field)]
         if fields and section.key not in {"integrity_pledge"}:

@@ -283,6 +283,7 @@ class MeetingView(RecordView):
             "accounts": accounts_by_person(members),
             "invitations": INVITATION_LABELS,
             "recused": recusal_rows(row),
+            "numbers": {item.application_id: item.application.number for item in row.items},
             "candidates": (
                 meetings.listable_applications(row.committee_id, row.plan_year)
                 if self.may("can_office") and row.state in meetings.BEFORE_CONVENING
@@ -329,7 +330,14 @@ class MeetingView(RecordView):
             work,
             lambda row: self.saved(_("The meeting is planned."), self.path("show", row.id)),
             lead=_("The filing of the committee must be valid on that day; one meeting a year."),
-            submit_label=_("Plan"),
+            submit_label=_("Plan the meeting"),
+            note=(
+                ""
+                if own_listable()
+                else _(
+                    "No application waits for a meeting: accept some in the policy review first."
+                )
+            ),
         )
 
     @expose("/put/<int:pk>", methods=["POST"])

@@ -14,7 +14,7 @@ NAUGHTY = '#panic("x") $ * _ `{}` "\\ <a> @b // /*'
 
 
 def sample() -> dict[str, dict[str, Any]]:
-    """The fields of every template (docs/documents.md has their meaning)."""
+    """The fields of every template."""
     person = {
         "number": "2022-00000017",
         "plan_year": "2022",

@@ -1,4 +1,6 @@
-"""The office's, the supervisor's, the experts' and the chair's pages: a whole meeting through HTTP."""
+"""The office's, the supervisor's, the experts' and the chair's pages: a whole meeting through
+HTTP.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +66,7 @@ def test_a_whole_meeting_through_the_pages(
     office = sign_in("office_building_intermediate_guiyang")
     form = office.get("/meetings/plan").get_data(as_text=True)
     assert application.number in form
+    assert office.get("/meetings/list/").status_code == 200
     answer = office.post(
         "/meetings/plan",
         data={
@@ -209,6 +212,16 @@ def test_a_bad_choice_is_refused_in_words(hall: Hall, sign_in: SignIn, choice: s
     assert db.session.query(Ballot).count() == 0
 
 
+@pytest.mark.parametrize(
+    "login", ["office_building_intermediate_guiyang", "supervisor", "province", "邱长青"]
+)
+def test_the_list_opens_for_each_role(hall: Hall, sign_in: SignIn, login: str) -> None:
+    meeting, _item = hall
+    page = sign_in(login).get("/meetings/list/")
+    assert page.status_code == 200
+    assert f"/meetings/show/{meeting.id}" in page.get_data(as_text=True)
+
+
 def test_strangers_do_not_get_in(hall: Hall, sign_in: SignIn, client: FlaskClient) -> None:
     meeting, item = hall
     pages = [
@@ -342,7 +355,11 @@ def look_at_pages(
     own = ["/my/", f"/my/{application_id}"]
     staff = db.session.query(Account).filter(Account.unit_id == application.employer_id)
     unit = next(a for a in staff if any(r.name.startswith("unit_") for r in a.roles))
-    unit_pages = [f"/applications/show/{application_id}", "/applications/list/", "/certificates/list/"]
+    unit_pages = [
+        f"/applications/show/{application_id}",
+        "/applications/list/",
+        "/certificates/list/",
+    ]
     seen = 0
     for browser, paths in (
         (client, public),

@@ -58,10 +58,10 @@ def test_from_the_publicity_to_the_certificate(
     row = db.session.query(ResultFiling).one()
 
     city = sign_in("guiyang")
-    assert city.get("/result_filings/list/").status_code == 200
-    assert application.number in city.get(f"/result_filings/show/{row.id}").get_data(as_text=True)
-    assert city.get(f"/result_filings/minutes/{row.id}").data.startswith(b"%PDF-")
-    follow(city, f"/result_filings/confirm/{row.id}")
+    assert city.get("/result-filings/list/").status_code == 200
+    assert application.number in city.get(f"/result-filings/show/{row.id}").get_data(as_text=True)
+    assert city.get(f"/result-filings/minutes/{row.id}").data.startswith(b"%PDF-")
+    follow(city, f"/result-filings/confirm/{row.id}")
     assert application.state is State.CERTIFIED
 
     certificate = db.session.query(TitleCertificate).one()
@@ -80,8 +80,8 @@ def test_a_filing_is_returned_with_its_reason(
 ) -> None:
     row = filed(meeting, time)
     city = sign_in("guiyang")
-    assert city.post(f"/result_filings/send_back/{row.id}", data={"note": ""}).status_code == 422
-    follow(city, f"/result_filings/send_back/{row.id}", note="纪要缺签名页")
+    assert city.post(f"/result-filings/send_back/{row.id}", data={"note": ""}).status_code == 422
+    follow(city, f"/result-filings/send_back/{row.id}", note="纪要缺签名页")
     assert row.state is FilingState.RETURNED
     assert "纪要缺签名页" in sign_in(OFFICE).get(f"/results/meeting/{meeting.id}").get_data(
         as_text=True
@@ -94,7 +94,7 @@ def test_a_name_that_cannot_be_printed_is_told(
     row = filed(meeting, time)
     db.session.query(Person).filter_by(name="周涛").one().name = "周𮧵"
     db.session.flush()
-    assert "周𮧵" in follow(sign_in("guiyang"), f"/result_filings/confirm/{row.id}")
+    assert "周𮧵" in follow(sign_in("guiyang"), f"/result-filings/confirm/{row.id}")
     assert meeting.items[0].application.state is State.CONFIRMED
 
 
@@ -105,7 +105,7 @@ def test_others_do_not_confirm(
     meeting: ReviewMeeting, sign_in: SignIn, time: Clock, login: str, status: int
 ) -> None:
     row = filed(meeting, time)
-    assert sign_in(login).post(f"/result_filings/confirm/{row.id}").status_code == status
+    assert sign_in(login).post(f"/result-filings/confirm/{row.id}").status_code == status
     assert row.state is FilingState.FILED
 
 
@@ -118,7 +118,9 @@ def test_fraud_is_found_and_the_certificate_revoked(
     )
     certificate = done.certificates[0]
     province = sign_in("province")
-    follow(province, f"/certificates/revoke/{certificate.id}", finding="业绩造假，经核查属实")
+    path = f"/certificates/revoke/{certificate.id}"
+    assert province.post(path, data={"finding": ""}).status_code == 422
+    assert province.post(path, data={"finding": "业绩造假，经核查属实"}).status_code == 303
     assert meeting.items[0].application.state is State.REVOKED
     assert client.get(f"/public/verify/{certificate.number}").status_code == 200
 
@@ -148,11 +150,14 @@ def test_a_re_examination_is_answered(meeting: ReviewMeeting, sign_in: SignIn) -
     assert row.finding == "程序合规"
 
 
-def test_applicants_and_units_do_not_see_the_desks(
-    meeting: ReviewMeeting, sign_in: SignIn
-) -> None:
+def test_applicants_and_units_do_not_see_the_desks(meeting: ReviewMeeting, sign_in: SignIn) -> None:
     applicant = sign_in("周涛")
-    for path in ("/results/", "/result_filings/list/", "/certificates/list/", "/re_examinations/list/"):
+    for path in (
+        "/results/",
+        "/result-filings/list/",
+        "/certificates/list/",
+        "/re_examinations/list/",
+    ):
         assert applicant.get(path).status_code == 403, path
     for path in (f"/results/publicize/{meeting.id}", f"/results/file/{meeting.id}"):
         assert sign_in("guiyang").post(path).status_code == 403, path
