@@ -56,7 +56,7 @@ from app.services.editing import (
     require_in_time,
     require_own,
 )
-from app.services.form_definition import PLEDGE, current_form, read_form
+from app.services.form_definition import PLEDGE, PROFILE, current_form, read_form
 from app.services.form_options import load_options
 from app.services.form_values import InvalidValuesError, parse_section
 from app.services.materials import (
@@ -361,14 +361,15 @@ def save_section(
     if target is None or target not in form.pages:
         raise RuleViolation(N_("The form has no such part. Go back to the list of parts."))
     require_editable(application, section, actor=actor, now=now)
-    _require_unchanged(application, section, expected_content_version)
     stored = application.content.get(section) or {}
     parsed = parse_section(target, values, load_options(form), stored)
     if parsed.faults:
         raise InvalidValuesError(parsed.faults)
-    if "phone" in parsed.values and section == "profile":
-        applicant_facts.keep_phone(application.person, parsed.values.pop("phone"))
-    kept = {**(application.content.get(section) or {}), **parsed.values}
+    phone = parsed.values.pop("phone", None) if section == PROFILE else None
+    kept = {**stored, **parsed.values}
+    if kept != stored:  # a second click, or a retry after the network was gone, is no conflict
+        _require_unchanged(application, section, expected_content_version)
+    applicant_facts.keep_phone(application.person, phone)
     application.content = {**application.content, section: kept}
     if application.state is State.DRAFT:
         applicant_facts.refresh_facts(application)

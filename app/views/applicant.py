@@ -292,7 +292,9 @@ class ApplicantView(ChoicePages, PortalView):
         saved = self._own(application.id)
         if self._wants_json():
             return jsonify(
-                content_version=saved.content_version, saved_at=saved.saved_at, refused=refused
+                content_version=saved.content_version,
+                saved_at=self._clock_time(saved),
+                refused=refused,
             )
         if refused:
             return self._section_page(saved, section, typed=typed, errors=refused), 422
@@ -361,7 +363,7 @@ class ApplicantView(ChoicePages, PortalView):
             add = name if do == "add" else None
             url = url_for(".section", application_id=application.id, key=section.key, add=add)
             return redirect(f"{url}#{name}")
-        time = application.saved_at.strftime("%H:%M:%S") if application.saved_at else ""
+        time = self._clock_time(application)
         flash(
             gettext("%(part)s: saved at %(time)s.", part=forms.say(section.label), time=time),
             "success",
@@ -770,6 +772,10 @@ class ApplicantView(ChoicePages, PortalView):
     def _number(name: str) -> int | None:
         text = request.form.get(name, "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+    @staticmethod
+    def _clock_time(application: Application) -> str:
+        return application.saved_at.strftime("%H:%M:%S") if application.saved_at else ""
 
     @staticmethod
     def _wants_json() -> bool:

@@ -204,6 +204,14 @@ def test_save_from_two_devices_tells_the_later_one(app: Flask) -> None:
     assert application.content["work_summary"]["work_summary"] == "乙"
 
 
+def test_save_sent_twice_is_no_conflict(app: Flask) -> None:
+    application = begin_draft("王敏", IN_WINDOW)
+    seen = application.content_version
+    for _click in range(2):
+        save(application, "work_summary", {"work_summary": "甲"}, expected_content_version=seen)
+    assert application.content["work_summary"]["work_summary"] == "甲"
+
+
 def test_save_refuses_bad_values_all_at_once_and_stores_nothing(app: Flask) -> None:
     application = begin_draft("王敏", IN_WINDOW)
     before = application.content

@@ -63,7 +63,7 @@
       const found = await answer.json();
       if (answer.ok) {
         version.value = found.content_version;
-        say(status.dataset.savedText.replace("{time}", new Date().toLocaleTimeString([], { hour12: false })), false);
+        say(status.dataset.savedText.replace("{time}", found.saved_at), false);
       } else {
         form.setAttribute("data-changed", "");
         stopped = answer.status === 409 || answer.status === 403;
