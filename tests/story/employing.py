@@ -88,8 +88,8 @@ def _close_window(world: World) -> None:
 def _object(world: World) -> None:
     with world.step("applicant of the unit", "孙悦 objects to the publicity of 王敏") as step:
         browser = world.browser("孙悦")
-        page = browser.get("/publicities/unit/").must_show("王敏")
-        page = browser.get(page.link("/publicities/unit/", "王敏"))
+        page = browser.get("/unit-publicities/").must_show("王敏")
+        page = browser.get(page.link("/unit-publicities/", "王敏"))
         page.must_not_show(world.person("王敏").login, "199****0047")
         form = page.form("", field="body")
         browser.send(form.fill(body=OBJECTION, name="孙悦", contact="19900000060"))

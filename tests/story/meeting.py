@@ -18,6 +18,7 @@ WORKERS = 4
 CHAIR = "陆海涛"
 OFFICERS = ("陆海涛", "吴若谷", "祝佳音")
 TUTOR = "董向东"
+"""王敏's tutor knows what no register tells: drawn, he asks to be recused."""
 EXCUSE = "当日已有其他会议安排"
 MOST_OF_A_UNIT = 2
 """The chair works with 李强: one more of that unit on the panel still leaves a quorum."""
@@ -165,7 +166,7 @@ def _recused(world: World) -> dict[str, list[Person]]:
     panel = world.known["panel"]
     own = world.person("nmdesign").unit
     return {
-        "王敏": [p for p in panel if p.unit == own or p.name == TUTOR],
+        "王敏": [p for p in panel if p.unit == own],
         "李强": [p for p in panel if p.unit == LI_QIANGS_UNIT],
     }
 
@@ -174,9 +175,10 @@ def _sign_in(world: World) -> None:
     panel, known = world.known["panel"], _recused(world)
     free = [p for p in panel if p.name not in OFFICERS and p not in known["王敏"] + known["李强"]]
     most = max(len(known["王敏"]) + 1, len(known["李强"]))
+    free = [p for p in free if p.name != TUTOR]
     absent = free[-1:] if SIZE - 1 - most >= LEAST_PRESENT else []
     world.known["present"] = [p for p in panel if p not in absent]
-    world.known["recuses"] = free[0]
+    world.known["recuses"] = next((p for p in panel if p.name == TUTOR), free[0])
     with world.step("expert", "sign in to the meeting; one stays away") as step:
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda person: _enter(world, person), world.known["present"]))

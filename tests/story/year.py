@@ -35,7 +35,11 @@ def run_story(write: Callable[[str], None] = print) -> int:
         write(f"A private portal answers at {instance.url}.")
         journal.head()
         write(f"It took {instance.seconds_to_answer:.0f} s to start.")
-        held = _tell(World(instance, journal), journal, write)
+        world = World(instance, journal)
+        held = _tell(world, journal, write)
+        sent = sum(browser.requests for browser in world.browsers.values())
+        waited = sum(browser.seconds for browser in world.browsers.values())
+        write(f"{sent} requests of {len(world.browsers)} browsers, {waited:.0f} s waiting.")
         if not held:
             _show_failure(instance.var, journal, write)
     asked = len(journal.steps)
