@@ -28,7 +28,17 @@ from app.services.form_options import LEVEL_LABELS
 
 Content = Mapping[str, Any]
 
-NEVER_PUBLICISED = frozenset({"document_number", "phone", "photo", "born_on", "identity_document"})
+NEVER_PUBLICISED = frozenset(
+    {
+        "document_number",
+        "identity_document",
+        "phone",
+        "photo",
+        "born_on",
+        "certificate_number",
+        "verification_number",
+    }
+)
 """F1: no number, telephone, photo or birthday in a publicity, whatever the form definition says."""
 
 MASKED = {"document_number": "identity_mask", "phone": "phone_mask"}
@@ -132,10 +142,19 @@ def publicised_items(
     ]
 
 
+def publicised_columns(item: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The columns of a table a publicity shows: no files, no numbers (F1)."""
+    return [
+        column
+        for column in item.get("columns", [])
+        if column["kind"] != "file" and column["name"] not in NEVER_PUBLICISED
+    ]
+
+
 def _without_files(item: Mapping[str, Any], value: Any) -> Any:
     if item["kind"] != "rows" or not isinstance(value, list):
         return value
-    names = [c["name"] for c in item.get("columns", []) if c["kind"] != "file"]
+    names = [column["name"] for column in publicised_columns(item)]
     return [{name: row.get(name) for name in names} for row in value if isinstance(row, Mapping)]
 
 

@@ -61,8 +61,9 @@ def publicised_fields(application: Application) -> dict[str, Any]:
         application.form_version.definition,
         with_achievements=bool(parameter("publicity_shows_achievements")),
     ):
+        shown_item = {**item, "columns": contents.publicised_columns(item)}
         view = contents.describe_field(
-            words, section, item, contents.section_values(content, section)
+            words, section, shown_item, contents.section_values(content, section)
         )
         shown.append(
             {

@@ -33,6 +33,7 @@ from app.services import (
 from app.services.actors import Actor
 from app.services.certificates import certificate_of
 from app.services.committee_choice import committees_that_fit
+from app.services.form_definition import Label
 from app.views import forms as f
 
 TARGET_LABELS = {
@@ -92,7 +93,7 @@ def make_form(spec: FormSpec, call: Call) -> ActionForm:
     return form
 
 
-def in_words(label: contents.Label) -> str:
+def in_words(label: Label) -> str:
     """A label of the form definition in the user's language."""
     locale = get_locale()
     return label.zh if locale is None or locale.language == "zh" else str(label)
@@ -196,13 +197,15 @@ def _confirm_note(call: Call) -> Any:
 
 
 def _confirm(call: Call, form: Any) -> Any:
-    extra = {
-        name: bool(form[name].data)
-        for name in ("on_site_promised", "forwards_automatically")
-        if name in form
-    }
+    def is_ticked(name: str) -> bool:
+        return name in form and bool(form[name].data)
+
     return employer.confirm_correction(
-        call.application.id, opinion=form.opinion.data or "", **extra, **call.common(form)
+        call.application.id,
+        opinion=form.opinion.data or "",
+        on_site_promised=is_ticked("on_site_promised"),
+        forwards_automatically=is_ticked("forwards_automatically"),
+        **call.common(form),
     )
 
 

@@ -78,7 +78,12 @@ ORDER = tuple(SPECS)
 def badge_of(state: State) -> Markup:
     """The state as a coloured word."""
     macro = get_template_attribute("layout/macros.html", "status_badge")
-    return Markup(macro(STATE_KINDS.get(state, state.value), state_label(state)))  # noqa: S704
+    return _flat(macro(STATE_KINDS.get(state, state.value), state_label(state)))
+
+
+def _flat(html: Any) -> Markup:
+    """A macro's output in one line: facts keep line breaks, so its own must go."""
+    return Markup(" ".join(str(html).split()))  # noqa: S704 -- the macro has escaped it
 
 
 def show_state(value: Any) -> Any:
@@ -93,13 +98,13 @@ def show_due(value: datetime | None) -> Any:
     now = clock.now()
     left = count_working_days_left(value, load_calendar(), now=now)
     macro = get_template_attribute("layout/macros.html", "due_badge")
-    return Markup(macro(value, now, left))  # noqa: S704 -- the macro escapes
+    return _flat(macro(value, now, left))
 
 
 # --------------------------------------------------------------------------- lists
 
 
-class _FilterHeld(BaseFilter):  # type: ignore[misc] -- FAB is untyped
+class _FilterHeld(BaseFilter):
     name = _l("Held by my unit")
     arg_name = "held"
 
@@ -107,7 +112,7 @@ class _FilterHeld(BaseFilter):  # type: ignore[misc] -- FAB is untyped
         return query.filter(Application.holder_unit_id == current_actor().unit_id)
 
 
-class _FilterOwn(BaseFilter):  # type: ignore[misc] -- FAB is untyped
+class _FilterOwn(BaseFilter):
     name = _l("Of my unit")
     arg_name = "own"
 
@@ -115,7 +120,7 @@ class _FilterOwn(BaseFilter):  # type: ignore[misc] -- FAB is untyped
         return query.filter(Application.employer_id == current_actor().unit_id)
 
 
-class _FilterRouting(BaseFilter):  # type: ignore[misc] -- FAB is untyped
+class _FilterRouting(BaseFilter):
     name = _l("In routing")
     arg_name = "routing"
 
@@ -123,7 +128,7 @@ class _FilterRouting(BaseFilter):  # type: ignore[misc] -- FAB is untyped
         return query.filter(Application.state == State.IN_ROUTING)
 
 
-class _FilterReceived(BaseFilter):  # type: ignore[misc] -- FAB is untyped
+class _FilterReceived(BaseFilter):
     name = _l("Received by the committee")
     arg_name = "delivered"
 
@@ -338,7 +343,7 @@ class _ListOnly(ApplicationView):
 class HeldApplicationView(_ListOnly):
     """待我办理: what my unit holds, earliest due first."""
 
-    route_base = "/applications/held"
+    route_base = "/applications-held"
     base_filters: ClassVar[list[Any]] = [["id", _FilterHeld, ""]]
     grants = dict.fromkeys(STAFF, READ)
     list_title = _l("Waiting for my unit")
@@ -347,7 +352,7 @@ class HeldApplicationView(_ListOnly):
 class OwnApplicationView(_ListOnly):
     """本单位申报: of one's own people."""
 
-    route_base = "/applications/own"
+    route_base = "/applications-own"
     base_filters: ClassVar[list[Any]] = [["id", _FilterOwn, ""]]
     grants = dict.fromkeys((*UNIT_STAFF, *DEPARTMENTS), READ)
     list_title = _l("Applications of my unit")
@@ -356,7 +361,7 @@ class OwnApplicationView(_ListOnly):
 class RoutingApplicationView(_ListOnly):
     """流转中: between the unit and the committee."""
 
-    route_base = "/applications/routing"
+    route_base = "/applications-routing"
     base_filters: ClassVar[list[Any]] = [["id", _FilterRouting, ""]]
     grants = dict.fromkeys((*UNIT_STAFF, *DEPARTMENTS), READ)
     list_title = _l("Applications in routing")
@@ -365,7 +370,7 @@ class RoutingApplicationView(_ListOnly):
 class ReceivedApplicationView(_ListOnly):
     """评委会接收: what the committee has received."""
 
-    route_base = "/applications/received"
+    route_base = "/applications-received"
     base_filters: ClassVar[list[Any]] = [["id", _FilterReceived, ""]]
     grants = dict.fromkeys((R.COMMITTEE_OFFICE, R.PROVINCE_HRSS), READ)
     list_title = _l("Received by the committee")

@@ -26,7 +26,7 @@ from app.security.actors import current_actor
 from app.security.scope import ScopedInterface, read_criterion
 from app.services import contents, employer, facts, materials, objections, publicity
 from app.services.actors import Actor
-from app.services.settings import parameter
+from app.services.settings import load_calendar, parameter
 from app.services.windows import window_of
 from app.views import forms as f
 from app.views.application_forms import in_words
@@ -363,7 +363,7 @@ class BatchForm(f.PortalForm):
 class OpenPublicityView(PortalView):
     """公示多人: choose people, see what will happen, open or schedule."""
 
-    route_base = "/publicities/open"
+    route_base = "/open-publicities"
     default_view = "choose"
     grants = dict.fromkeys((*UNIT_STAFF, *SUPERIORS), ALL)
 
@@ -465,7 +465,7 @@ def waiting_for_publicity(actor: Actor, now: datetime) -> list[tuple[Application
 
 def latest_openings(rows: list[tuple[Application, str]]) -> dict[int, date]:
     """By plan line: the last day to open a publicity that still ends before D + 10 (A3)."""
-    calendar = facts.load_calendar()
+    calendar = load_calendar()
     return {
         row.plan_line_id: window_of(row.plan_line).latest_publicity_on(calendar)
         for row, _why in rows
@@ -528,7 +528,7 @@ class ObjectionView(RecordView):
             (_("Objection"), row.body),
             (_("Named"), _("Yes") if row.is_named else _("No")),
             (_("Name of the objector"), (row.objector_name or "") if knows else "***"),
-            (_("Contact"), (row.objector_contact or "") if knows else "***"),
+            (_("Contact details"), (row.objector_contact or "") if knows else "***"),
             (_("Finding"), FINDING_LABELS[row.finding] if row.finding else ""),
             (_("What was looked into, and what it showed"), row.finding_text),
             (_("Decided at"), show_instant(row.decided_at)),
@@ -616,7 +616,7 @@ class ObjectionView(RecordView):
 class UnitPublicityView(PortalView):
     """单位公示: for signed-in people of the unit and its superior units, while it runs (F1)."""
 
-    route_base = "/publicities/unit"
+    route_base = "/unit-publicities"
     default_view = "home"
     grants = dict.fromkeys(PEOPLE, ALL)
 
@@ -688,7 +688,7 @@ class _ObjectionForm(f.PortalForm):
         _l("Name"), longest=60, hint=_l("A named objection is answered. You may leave it empty.")
     )
     contact = f.text(
-        _l("Contact"), required=True, longest=120, hint=_l("Telephone or another way to reach you.")
+        _l("Contact details"), required=True, longest=120, hint=_l("Telephone or another way to reach you.")
     )
 
 

@@ -329,3 +329,11 @@ def test_extension_of_a_publicity_is_for_the_hrss_department():
     assert posting.ends_on.isoformat() == "2022-08-16"
     assert application.due_at == at("2022-08-17T00:00:00")
     assert facts.open_publicity_of(application).days[-1] == "2022-08-16"
+
+
+def test_publicity_shows_no_verification_code():
+    shown = open_it(make_application()).shown
+
+    education = next(field for field in shown["fields"] if field["name"] == "education")
+    assert "毕业院校" in education["columns"]
+    assert "学信网验证码" not in education["columns"]

@@ -87,7 +87,7 @@ def test_lists_show_each_role_its_own_rows(sign_in, state, login, shown):
 
     found = set()
     for name in LISTS:
-        answer = client.get(f"/applications/{name}/list/")
+        answer = client.get(f"/applications-{name}/list/")
         if answer.status_code == 200 and application.number in answer.get_data(as_text=True):
             found.add(name)
 

@@ -47,12 +47,12 @@ def test_several_publicities_open_at_once(sign_in):
     first, second = make_application(), make_application(person="孙悦")
     third = make_application(person="刘伟")
     client = sign_in("nmdesign")
-    text = page(client, "/publicities/open/")
+    text = page(client, "/open-publicities/")
     assert "2022-08-05" in text
     assert "2022-08-07" in text  # the last day to open one for this plan line (A3)
 
     answer = client.post(
-        "/publicities/open/",
+        "/open-publicities/",
         data={
             "application": [str(first.id), str(second.id)],
             "opinion": "同意推荐",
@@ -69,7 +69,7 @@ def test_publicities_are_scheduled_for_a_sunday(sign_in):
     application = make_application()
 
     answer = sign_in("nmdesign").post(
-        "/publicities/open/",
+        "/open-publicities/",
         data={
             "application": [str(application.id)],
             "opinion": "同意推荐",
@@ -89,10 +89,10 @@ def test_publicities_are_scheduled_for_a_sunday(sign_in):
 def test_own_application_is_shown_as_impossible_and_not_opened(sign_in):
     application = make_application(person="刘伟")
     client = sign_in("刘伟")
-    assert "disabled" in page(client, "/publicities/open/")
+    assert "disabled" in page(client, "/open-publicities/")
 
     client.post(
-        "/publicities/open/",
+        "/open-publicities/",
         data={
             "application": [str(application.id)],
             "opinion": "同意推荐",
@@ -115,7 +115,7 @@ def test_own_application_is_shown_as_impossible_and_not_opened(sign_in):
 def test_batch_form_answers_in_words(sign_in, data):
     make_application()
 
-    answer = sign_in("nmdesign").post("/publicities/open/", data=data)
+    answer = sign_in("nmdesign").post("/open-publicities/", data=data)
 
     assert answer.status_code == 422
 
@@ -124,7 +124,7 @@ def test_foreign_rows_of_the_batch_are_ignored(sign_in):
     application = make_application()
 
     sign_in("gzdesign").post(
-        "/publicities/open/",
+        "/open-publicities/",
         data={"application": [str(application.id)], "opinion": "同意", "on_site_promised": "y"},
     )
 
@@ -188,8 +188,8 @@ def test_publicity_is_seen_by_people_of_the_unit_and_its_superiors(sign_in, cloc
     clock_at(DURING)
     client = sign_in(login)
 
-    assert ("王敏" in page(client, "/publicities/unit/")) is sees
-    text = page(client, f"/publicities/unit/{posting.id}", 200 if sees else 404)
+    assert ("王敏" in page(client, "/unit-publicities/")) is sees
+    text = page(client, f"/unit-publicities/{posting.id}", 200 if sees else 404)
     if sees:
         assert posting.application.person.identity_mask not in text
 
@@ -199,7 +199,7 @@ def test_publicity_page_closes_with_its_last_day(sign_in, clock_at):
     client = sign_in("孙悦")
     clock_at(ENDS_AT)
 
-    page(client, f"/publicities/unit/{posting.id}", 404)
+    page(client, f"/unit-publicities/{posting.id}", 404)
 
 
 def test_colleague_objects_and_the_unit_decides(sign_in, clock_at):
@@ -208,11 +208,11 @@ def test_colleague_objects_and_the_unit_decides(sign_in, clock_at):
     clock_at(DURING)
     colleague = sign_in("孙悦")
     short = colleague.post(
-        f"/publicities/unit/{posting.id}", data={"body": "不对", "contact": "1990000"}
+        f"/unit-publicities/{posting.id}", data={"body": "不对", "contact": "1990000"}
     )
     assert short.status_code == 422
     answer = colleague.post(
-        f"/publicities/unit/{posting.id}",
+        f"/unit-publicities/{posting.id}",
         data={"body": "业绩成果第一项与事实不符，可核实", "contact": "19900001111", "name": "孙某"},
     )
     assert answer.status_code == 303
