@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 from app.domain.workflow import STATE_LABELS, State
 from tests.story.browser import Browser, Filling, Page
@@ -92,28 +93,53 @@ def _fill_in(world: World, name: str) -> None:
 
 
 def fill_in(browser: Browser, draft: Draft) -> tuple[int, int]:
-    """Fill in each part from the task list; how many parts and files."""
-    specialty = CHOICES[draft.person.name][0]
+    """Fill in each part from the task list, one after the other; how many parts and files."""
     page = browser.get(draft.mine)
-    parts = list(dict.fromkeys(link.split("#")[0] for link in page.links("/sections/")))
+    parts = _addresses(page.links("/sections/"))
     files = 0
+    page = browser.get(parts[0])
     for place in parts:
-        page = browser.get(place)
-        form = page.form(browser_path(place), field="content_version")
-        files += _attach(form, draft)
-        if "current_field" in form.form.names():
-            form.fill(current_field=specialty)
-        browser.send(form, button="next")
-    page = browser.get(f"{draft.mine}materials/")
-    form = page.form("/materials/")
-    files += _attach(form, draft, required_only=True)
-    browser.send(form, button="stay")
-    return len(parts) + 1, files
+        if page.path != browser_path(place):
+            page = browser.get(place)
+        form = _fill_part(page, draft)
+        files += len(form.files)
+        page = browser.send(form, button="next")
+    return len(parts) + 1, files + _upload_materials(browser, draft)
+
+
+def fill_gaps(browser: Browser, draft: Draft) -> None:
+    """Fill in only what the pre-check names, by following its links."""
+    page = browser.get(f"{draft.mine}check/")
+    missing = page.root.by_class("error-summary")
+    must(missing, "the pre-check of an empty draft refuses nothing", page)
+    links = [e.attrs.get("href", "") for e in missing[0].find_all("a")]
+    for place in _addresses([link for link in links if "/sections/" in link]):
+        browser.send(_fill_part(browser.get(place), draft), button="next")
+    _upload_materials(browser, draft)
+
+
+def _addresses(links: list[str]) -> list[str]:
+    return list(dict.fromkeys(link.split("#")[0] for link in links))
+
+
+def _fill_part(page: Page, draft: Draft) -> Filling:
+    form = page.form("/sections/", field="content_version")
+    _attach(form, draft)
+    if "current_field" in form.form.names():
+        form.fill(current_field=CHOICES[draft.person.name][0])
+    return form
+
+
+def _upload_materials(browser: Browser, draft: Draft) -> int:
+    form = browser.get(f"{draft.mine}materials/").form("/materials/")
+    count = _attach(form, draft, required_only=True)
+    browser.send(form, button="next")
+    return count
 
 
 def browser_path(address: str) -> str:
     """The path of an address."""
-    return address.split("://", 1)[-1].partition("/")[2]
+    return urlsplit(address).path
 
 
 def _attach(form: Filling, draft: Draft, *, required_only: bool = False) -> int:
@@ -185,7 +211,7 @@ def must_be_pdf(page: Page) -> None:
 
 
 def _complete(world: World, name: str) -> None:
-    fill_in(world.browser(name), world.drafts[name])
+    fill_gaps(world.browser(name), world.drafts[name])
 
 
 def _submit(world: World, name: str) -> None:
