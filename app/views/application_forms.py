@@ -33,7 +33,7 @@ from app.services import (
 from app.services.actors import Actor
 from app.services.certificates import certificate_of
 from app.services.committee_choice import committees_that_fit
-from app.services.form_definition import Label
+from app.services.form_definition import PLEDGE, Label
 from app.views import forms as f
 
 TARGET_LABELS = {
@@ -250,7 +250,7 @@ def _return_fields(call: Call) -> dict[str, Any]:
             required=False,
             hint=_l("Only for a return to a node."),
         )
-    for key, label in contents.section_labels(call.application).items():
+    for key, label in _correctable(call).items():
         fields[f"defects_{key}"] = f.area(in_words(label), longest=2000)
     if set(targets) - {ReturnTarget.APPLICANT}:
         fields["defects"] = f.area(
@@ -263,9 +263,15 @@ def _return_fields(call: Call) -> dict[str, Any]:
     return fields
 
 
+def _correctable(call: Call) -> dict[str, Label]:
+    """The sections a return may unlock; the pledge is signed anew with every submission."""
+    labels = contents.section_labels(call.application)
+    return {key: label for key, label in labels.items() if key != PLEDGE}
+
+
 def _return(call: Call, form: Any) -> Any:
     target = ReturnTarget(form.target.data)
-    keys = list(contents.section_labels(call.application))
+    keys = list(_correctable(call))
     to_applicant = target is ReturnTarget.APPLICANT
     items = [
         {"section": key, "field": "", "text": line.strip()}

@@ -37,7 +37,7 @@ from app.models import (
     WithdrawalRequest,
 )
 from app.security.actors import current_actor
-from app.services import contents, facts, routing
+from app.services import contents, facts, routing, withdrawals
 from app.services.available import AvailableAction, available_actions
 from app.services.settings import load_calendar
 from app.views import milestones
@@ -237,7 +237,11 @@ class ApplicationView(RecordView):
 
     def buttons(self, row: Application, now: datetime) -> list[dict[str, Any]]:
         """The actions of this account now; a disabled one says why."""
-        found = [a for a in available_actions(row, self.actor, now) if is_on_page(row, a.action)]
+        found = [
+            entry
+            for entry in available_actions(row, self.actor, now)
+            if is_on_page(row, entry.action) and not _is_idle(row, entry)
+        ]
         found.sort(key=lambda a: ORDER.index(a.action) if a.action in ORDER else 0)
         main = next((a.action for a in found if a.enabled and a.action in MAIN_ACTIONS), None)
         return [self._button(row, entry, is_main=entry.action is main) for entry in found]
@@ -287,10 +291,7 @@ class ApplicationView(RecordView):
             back=self.path("show", row.id),
             submit_label=action_label(chosen),
             danger=spec.is_danger,
-            sections={
-                f"defects_{key}": in_words(label)
-                for key, label in contents.section_labels(row).items()
-            },
+            sections=[name for name in form.data if name.startswith("defects_")],
         )
 
     def _require_possible(self, row: Application, action: Action, now: datetime) -> None:
@@ -312,6 +313,15 @@ def is_on_page(row: Application, action: Action) -> bool:
     if row.state is State.AWAITING_CONFIRMATION and action is Action.CONFIRM:
         return False
     return action in SPECS or action is Action.RELEASE
+
+
+def _is_idle(row: Application, entry: AvailableAction) -> bool:
+    """Whether nobody has asked for it: no button to decide a withdrawal without a request."""
+    return (
+        entry.action is Action.WITHDRAW
+        and not entry.enabled
+        and withdrawals.open_request(row) is None
+    )
 
 
 def _safe_note(spec: Any, call: Call) -> Any:

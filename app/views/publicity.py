@@ -688,7 +688,10 @@ class _ObjectionForm(f.PortalForm):
         _l("Name"), longest=60, hint=_l("A named objection is answered. You may leave it empty.")
     )
     contact = f.text(
-        _l("Contact details"), required=True, longest=120, hint=_l("Telephone or another way to reach you.")
+        _l("Contact details"),
+        required=True,
+        longest=120,
+        hint=_l("Telephone or another way to reach you."),
     )
 
 
