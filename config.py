@@ -231,6 +231,7 @@ SEND_FILE_MAX_AGE_DEFAULT = timedelta(days=7)
 RATELIMIT_ENABLED = env_bool("RATELIMIT_ENABLED", default=True)
 RATELIMIT_STORAGE_URI = f"redis+{REDIS_URL}" if REDIS_URL.startswith("unix:") else REDIS_URL
 RATELIMIT_HEADERS_ENABLED = True
+RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 AUTH_RATE_LIMITED = True
 AUTH_RATE_LIMIT = env_text("AUTH_RATE_LIMIT", "30 per minute")
 

@@ -9,10 +9,9 @@ from typing import Any
 from flask import Flask
 from flask_appbuilder import AppBuilder
 from redis import Redis
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 import config
-from app import assets, cli, clock, compression, headers, language, views
+from app import assets, cli, clock, compression, headers, language, proxies, views
 from app.api import register as register_api
 from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate, server_side_session
@@ -31,8 +30,6 @@ def build_app(overrides: dict[str, Any]) -> Flask:
     _configure_servers(app)
     use_keyring(Keyring.parse(app.config["DATA_KEYS"], app.config["HASH_KEY"]))
     clock.use_offset_source(rehearsal.current_offset)
-    if app.config["TRUSTED_PROXIES"]:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
     with app.app_context():
         _init_extensions(app)
         appbuilder = AppBuilder(security_manager_class=PortalSecurityManager)
@@ -40,6 +37,7 @@ def build_app(overrides: dict[str, Any]) -> Flask:
         language.register(app)
         views.register(appbuilder)
         register_api(appbuilder)
+    proxies.register(app)
     health.register(app)
     errors.register(app)
     presentation.register(app)

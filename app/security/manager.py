@@ -28,6 +28,7 @@ from app.models import Account, Person
 from app.passwords import verify_password
 from app.security import lockout
 from app.security.actors import actor_of
+from app.security.origins import comes_from_elsewhere
 from app.services.accounts import change_own_password, identity_hash
 from app.services.audit import record
 
@@ -60,7 +61,7 @@ class PortalAuthView(BaseView):
     def _sign_in(self) -> Any:
         login = (request.form.get("login") or request.form.get("username") or "").strip()
         password = request.form.get("password") or ""
-        if _comes_from_elsewhere():
+        if comes_from_elsewhere():
             flash(_("Please sign in on this page itself."), "warning")
             return self._show_form(login, 403)
         address = request.remote_addr or ""
@@ -170,15 +171,6 @@ def _wanted_page() -> str:
 
 def _next_page() -> str:
     return _wanted_page() or "/"
-
-
-def _comes_from_elsewhere() -> bool:
-    """Whether a browser says that another site sent this form (login needs no token, but its own
-    origin)."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
-        return True
-    origin = request.headers.get("Origin")
-    return origin is not None and origin != "null" and origin != request.host_url.rstrip("/")
 
 
 class PortalSecurityManager(SecurityManager):

@@ -280,7 +280,7 @@ for table in (
 ):
     read(
         table,
-        through_application(table.application_id),  # type: ignore[attr-defined]
+        through_application(table.application_id),
         *ALL_STAFF,
     )
 read(
