@@ -24,6 +24,7 @@ from app.models import Application, Committee, CreditRecord, TitleCertificate, U
 from app.services.actors import SYSTEM, Actor
 from app.services.audit import record
 from app.services.documents import qr_svg, render_pdf, require_glyphs
+from app.services.routing import end_step
 from app.services.settings import parameter
 from app.services.transitions import (
     Effects,
@@ -318,6 +319,7 @@ def disqualify_application(
             if publicity.closed_at is None:
                 publicity.closed_at = now
                 publicity.close_note = text
+        end_step(application, at=now)
         _enter_credit_record(application, text, now)
 
     transition(

@@ -17,7 +17,7 @@ from app.domain.terms import DueKind, LapseKind
 from app.domain.workflow import State
 from app.extensions import db, unit_of_work
 from app.models import Application, ApplicationEvent, Committee, Lapse, Notification, Unit
-from app.services import facts, lapses, routing, transitions
+from app.services import certificates, facts, lapses, routing, transitions
 from app.services.actors import SYSTEM
 from app.services.available import available_actions
 from tests.conftest import at
@@ -364,3 +364,11 @@ def test_without_the_lock_two_handlers_forward_twice(own_app, monkeypatch):
     race(own_app, application_id, ["nmhousing", "nmhousing"])
 
     assert count_forwards(own_app, application_id) == before + 2
+
+
+def test_disqualifying_ends_the_stay_at_the_node(routed):
+    certificates.disqualify_application(
+        routed.id, "论文抄袭", actor=staff("province"), now=at("2022-08-15T09:00:00")
+    )
+    assert routed.state is State.DISQUALIFIED
+    assert facts.open_step(routed) is None
