@@ -30,6 +30,13 @@ PASSWORD = "Pingshen@2022"
 _numbers = itertools.count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The browser tests make the pictures of the README on demand."""
+    parser.addoption(
+        "--screenshots", metavar="FOLDER", help="keep pictures of some pages there (-m browser)"
+    )
+
+
 def at(text_: str) -> datetime:
     """A Beijing instant written out: at("2022-08-05T17:00:00")."""
     return datetime.fromisoformat(text_).replace(tzinfo=BEIJING)

@@ -1,0 +1,1 @@
+"""The portal in a real browser (headless Chromium), on one private instance for all tests."""
