@@ -50,6 +50,7 @@ from app.views import applicant_forms as forms
 from app.views import applicant_way as way
 from app.views.applicant_choice import ChoicePages
 from app.views.base import ALL, PortalView
+from app.views.due import settle_first
 from app.views.materials import MaterialView
 from app.views.menu import add_screen
 
@@ -713,6 +714,7 @@ class ApplicantView(ChoicePages, PortalView):
         )
 
     def _ask(self, application_id: int, *, title: str, lead: str, done: str, perform: Any) -> Any:
+        settle_first([self._own(application_id).id])
         application, actor = self._own(application_id), self._actor()
         error, text = "", ""
         status = 200

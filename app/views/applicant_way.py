@@ -20,6 +20,7 @@ from app.domain.terms import DueKind, ReturnTarget
 from app.domain.workflow import ACTION_LABELS, ROLE_LABELS, STATE_LABELS, Action, ActorRole, State
 from app.models import Application, ApplicationEvent
 from app.services.editing import open_correction
+from app.services.sweeps import effective_state
 from app.services.windows import window_of
 
 STEPS: tuple[tuple[str, Any], ...] = (
@@ -137,7 +138,7 @@ def shown_state(application: Application, *, now: datetime) -> State:
     """The state an applicant sees: no objection, and a passed deadline even before the sweep has
     run.
     """
-    state = application.state
+    state = effective_state(application, now=now)
     if state is State.ON_HOLD and application.state_before is not None:
         state = application.state_before
     if state is State.DRAFT and window_of(application.plan_line).is_closed(now):

@@ -40,9 +40,11 @@ from app.security.actors import current_actor
 from app.services import contents, facts, routing, withdrawals
 from app.services.available import AvailableAction, available_actions
 from app.services.settings import load_calendar
+from app.services.sweeps import effective_state
 from app.views import milestones
 from app.views.application_forms import SPECS, Call, in_words, make_form
 from app.views.base import READ, scoped
+from app.views.due import settle_first
 from app.views.labels import name_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import action_label, role_label, show_instant, state_label
@@ -201,7 +203,7 @@ class ApplicationView(RecordView):
             row=row,
             title=row.number,
             lead=f"{row.person.name} · {row.employer.name}",
-            badge=badge_of(row.state),
+            badge=badge_of(effective_state(row, now=now)),
             actions=self.buttons(row, now),
             facts=self.facts(row),
             history=history_of(row),
@@ -272,6 +274,7 @@ class ApplicationView(RecordView):
         if action not in Action.__members__.values():
             abort(404)
         chosen = Action(action)
+        settle_first([self._readable(pk).id])
         row = self._readable(pk)
         spec = SPECS.get(chosen)
         if spec is None:

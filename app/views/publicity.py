@@ -31,6 +31,7 @@ from app.services.windows import window_of
 from app.views import forms as f
 from app.views.application_forms import in_words
 from app.views.base import ALL, READ, PortalView
+from app.views.due import settle_first
 from app.views.menu import add_screen
 from app.views.presentation import show_instant
 from app.views.records import RecordView
@@ -233,6 +234,11 @@ class PublicityView(RecordView):
             )
         return found
 
+    def _acted_on(self, pk: str) -> Any:
+        """The publicity as the clock left it."""
+        settle_first([self._readable(pk).application_id])
+        return self._readable(pk)
+
     def _is_unit(self, row: Publicity) -> bool:
         try:
             publicity.require_unit(row.application, self.actor)
@@ -244,7 +250,7 @@ class PublicityView(RecordView):
     @has_access
     def prove(self, pk: str) -> Any:
         """Upload the proof of the posting on site."""
-        row = self._readable(pk)
+        row = self._acted_on(pk)
         form = ProofForm()
         if not form.is_submitted() and row.starts_on:
             form.posted_from.data, form.posted_to.data = row.starts_on, row.ends_on
@@ -306,7 +312,7 @@ class PublicityView(RecordView):
     @has_access
     def extend(self, pk: str) -> Any:
         """Lengthen a publicity."""
-        row = self._readable(pk)
+        row = self._acted_on(pk)
         form = ExtendForm()
         return self.answer_form(
             form,
@@ -329,7 +335,7 @@ class PublicityView(RecordView):
     @has_access
     def cancel(self, pk: str) -> Any:
         """Take back a scheduled opening."""
-        row = self._readable(pk)
+        row = self._acted_on(pk)
         return self.perform(
             lambda: employer.cancel_scheduled(row.id, actor=self.actor, now=clock.now()),
             _("The scheduled opening is cancelled."),
@@ -372,6 +378,7 @@ class OpenPublicityView(PortalView):
     def choose(self) -> Any:
         """The people waiting for a publicity, and the form that opens it for those ticked."""
         actor, now = current_actor(), clock.now()
+        settle_first(row.id for row, _why in waiting_for_publicity(actor, now))
         rows = waiting_for_publicity(actor, now)
         form = BatchForm()
         status = 200
@@ -561,6 +568,7 @@ class ObjectionView(RecordView):
     @has_access
     def decide(self, pk: str) -> Any:
         """Write the finding; upheld, decline or return the application."""
+        settle_first([self._readable(pk).publicity.application_id])
         row = self._readable(pk)
         if not self._decides(row):
             abort(403)

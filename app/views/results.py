@@ -30,6 +30,7 @@ from app.security.scope import read_criterion
 from app.services import certificates, minutes, results
 from app.views import forms as f
 from app.views.base import READ, scoped
+from app.views.due import settle_first
 from app.views.labels import name_of, shown_as
 from app.views.meetings import (
     MAX_ID,
@@ -111,7 +112,7 @@ class ResultsView(RecordView):
     @permission_name("home")
     def meeting(self, pk: int) -> Any:
         """The results of one meeting: publicity, filing, slips."""
-        row = meeting_in_scope(pk, self.actor)
+        row = self._acted_on(pk)
         passed = results.passed_applications(row.id)
         filing = results.filing_of(row.id)
         items = {item.application_id: item for item in row.items}
@@ -138,7 +139,7 @@ class ResultsView(RecordView):
     @permission_name("office")
     def publicize(self, pk: int) -> Any:
         """Open the result publicity of the ticked applications (row 30)."""
-        row = meeting_in_scope(pk, self.actor)
+        row = self._acted_on(pk)
         listed = {item.application_id for item in row.items}
         chosen = [key for key in posted_ids("application_ids") if key in listed]
         return self.perform(
@@ -152,12 +153,18 @@ class ResultsView(RecordView):
     @permission_name("office")
     def file(self, pk: int) -> Any:
         """File the results (row 34)."""
-        row = meeting_in_scope(pk, self.actor)
+        row = self._acted_on(pk)
         return self.perform(
             lambda: results.file_result(row.id, actor=self.actor, now=clock.now()),
             _("The results are filed and wait for confirmation."),
             self.path("meeting", row.id),
         )
+
+    def _acted_on(self, pk: int) -> ReviewMeeting:
+        """The meeting with its results as the clock left them."""
+        listed = meeting_in_scope(pk, self.actor).items
+        settle_first([item.application_id for item in listed])
+        return meeting_in_scope(pk, self.actor)
 
     @expose("/slip/<int:application_id>")
     @has_access
@@ -295,6 +302,7 @@ class ResultFilingView(RecordView):
     @permission_name("decide")
     def confirm(self, pk: int) -> Any:
         """Confirm the filing and issue the certificates (rows 34, 35)."""
+        settle_first([i.application_id for i in self._readable(str(pk)).meeting.items])
         row = self._readable(str(pk))
         said: list[str] = []
 
