@@ -93,7 +93,7 @@ seed: install ## Load seed/ into the database
 reset: install ## Delete the embedded database; the next start begins anew
 	@./portal reset
 
-messages: develop ## Collect the texts of the code and of Flask-AppBuilder into translations/
+messages: develop ## Collect the texts of the code and the libraries into translations/
 	@$(PY) -m app.catalogues --update
 
 messages-check: develop ## Report the texts of the code that have no translation

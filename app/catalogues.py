@@ -1,8 +1,8 @@
 """Collect the texts of the code, compile the translation catalogues, and check that they are
 complete.
 
-A catalogue holds Flask-AppBuilder's texts as well as our own: Flask-Babel lets it win over the
-catalogues that Flask-AppBuilder ships, some of which are incomplete or wrong.
+A catalogue holds the texts of Flask-AppBuilder and of WTForms as well as our own: what they ship
+is incomplete, and wrong in places. Flask-Babel lets ours win; app.language hands it to the forms.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from babel.messages.pofile import PoFileError, read_po, write_po
 ROOT = Path(__file__).resolve().parent.parent
 TRANSLATIONS = ROOT / "translations"
 KEYWORDS = DEFAULT_KEYWORDS | {"lazy_gettext": None, "_l": None, "lazy_ngettext": (1, 2)}
-LIBRARY = "flask_appbuilder"
+LIBRARIES = ("flask_appbuilder", "wtforms")
 LIBRARY_METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 UNDATED = datetime(2022, 1, 1, tzinfo=UTC)
 """The date in the head of a catalogue: git knows when it was changed."""
@@ -36,19 +36,20 @@ Found = tuple[str, int, "str | tuple[str, ...]", str | None]
 
 
 def extract_texts() -> Iterator[Found]:
-    """Yield each text of our code and templates and of Flask-AppBuilder."""
+    """Yield each text of our code and templates, of Flask-AppBuilder and of WTForms."""
     with (ROOT / "babel.cfg").open(encoding="utf-8") as file:
         methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     for name, line, text, _, context in extract_from_dir(ROOT, methods, options, keywords=KEYWORDS):
         yield name, line, text, context
-    library = find_spec(LIBRARY)
-    if library is None or library.origin is None:
-        raise OSError(f"the package {LIBRARY} is missing")
-    folder = Path(library.origin).parent
-    for name, line, text, _, context in extract_from_dir(
-        folder, LIBRARY_METHODS, keywords=KEYWORDS
-    ):
-        yield f"{LIBRARY}/{name}", line, text, context
+    for library in LIBRARIES:
+        spec = find_spec(library)
+        if spec is None or spec.origin is None:
+            raise OSError(f"the package {library} is missing")
+        folder = Path(spec.origin).parent
+        for name, line, text, _, context in extract_from_dir(
+            folder, LIBRARY_METHODS, keywords=KEYWORDS
+        ):
+            yield f"{library}/{name}", line, text, context
 
 
 def collect_texts() -> Catalog:

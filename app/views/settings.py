@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import abort
+from flask import abort, g
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
@@ -15,7 +15,8 @@ from wtforms import SelectField
 from app import clock
 from app.domain.errors import RuleViolation
 from app.domain.messages import N_
-from app.domain.terms import DayKind
+from app.domain.terms import DayKind, IdentityDocument
+from app.domain.workflow import ACTION_LABELS, Action
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import Dictionary, DictionaryEntry, HolidayYear, Parameter, ReasonCode
@@ -23,6 +24,7 @@ from app.services import calendars, parameters
 from app.services.options import save_entry, save_reason
 from app.views import forms as f
 from app.views.base import READ, scoped
+from app.views.labels import LABELS
 from app.views.menu import add_screen
 from app.views.records import UNUSED, RecordView
 
@@ -161,8 +163,25 @@ def show_parameter(row: Parameter) -> str:
     """A value for reading, with its unit."""
     if isinstance(row.value, bool):
         return _("Yes") if row.value else _("No")
-    shown = parameters.show_value(row.value)
+    shown = name_value(row.value)
     return f"{shown} {show_unit(row.unit)}" if row.unit else shown
+
+
+VALUES = {
+    "next_workday": N_("The next working day"),
+    "same_day_if_before_09": N_("The same working day if opened before 09:00"),
+    "ballot_day": N_("The day of the ballot"),
+    "confirmation_day": N_("The day of the confirmation"),
+    **{kind.value: name for kind, name in LABELS[IdentityDocument].items()},
+}
+"""The words among the values of parameters."""
+
+
+def name_value(value: Any) -> str:
+    """A value for reading: words by their names."""
+    if isinstance(value, list):
+        return "、".join(name_value(each) for each in value)
+    return str(_(VALUES[value])) if value in VALUES else parameters.show_value(value)
 
 
 UNITS = {
@@ -195,15 +214,15 @@ def show_unit(unit: str) -> str:
 def _options(row: Parameter) -> list[tuple[str, str]]:
     if row.kind == "boolean":
         return [("true", _("Yes")), ("false", _("No"))]
-    return [(str(each), str(each)) for each in row.options or []]
+    return [(str(each), name_value(each)) for each in row.options or []]
 
 
 def _hint(row: Parameter) -> str:
     if row.minimum is None and row.maximum is None:
-        return _("Default: %(value)s", value=parameters.show_value(row.default))
+        return _("Default: %(value)s", value=name_value(row.default))
     return _(
         "Default: %(value)s; from %(minimum)s to %(maximum)s",
-        value=parameters.show_value(row.default),
+        value=name_value(row.default),
         minimum="…" if row.minimum is None else row.minimum,
         maximum="…" if row.maximum is None else row.maximum,
     )
@@ -322,13 +341,16 @@ def _read_days(form: YearForm) -> list[calendars.Day]:
 # ------------------------------------------------------------------ reason codes, dictionaries
 
 USES = {
-    "return": N_("Return for correction"),
-    "decline": N_("Decline to recommend"),
-    "reject": N_("Reject"),
-    "withdraw": N_("Withdraw"),
-    "disqualify": N_("Disqualify"),
-    "revoke": N_("Revoke"),
+    **{
+        action.value: ACTION_LABELS[action]
+        for action in (
+            *(Action.RETURN, Action.DECLINE, Action.REJECT, Action.TRANSFER, Action.REROUTE),
+            *(Action.REINSTATE, Action.WITHDRAW, Action.DISQUALIFY, Action.REVOKE),
+        )
+    },
+    "reschedule": N_("Reschedule"),
 }
+"""What reasons are asked for."""
 
 
 def show_use(use: str) -> str:
@@ -408,6 +430,13 @@ def _dictionaries() -> list[tuple[str, str]]:
     return [(key, name) for key, name in rows]
 
 
+def show_dictionary(key: str) -> str:
+    """The name of a dictionary; all are read once a request."""
+    if "dictionary_names" not in g:
+        g.dictionary_names = dict(_dictionaries())
+    return str(g.dictionary_names.get(key, key))
+
+
 class DictionaryView(RecordView):
     """字典."""
 
@@ -427,6 +456,7 @@ class DictionaryView(RecordView):
         "position": _l("Order"),
         "is_active": _l("Offered"),
     }
+    formatters_columns = {"dictionary": show_dictionary}
     search_form_extra_fields = {
         "dictionary": SelectField(_l("Dictionary"), choices=lambda: _dictionaries())
     }
