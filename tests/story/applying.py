@@ -33,6 +33,7 @@ def label(state: State) -> str:
 def tell(world: World) -> None:
     """From 3 August to the close of the window."""
     _look_around(world)
+    _refuse_the_past(world)
     for name in CHOICES:
         _begin(world, name)
     _fill_in(world, "王敏")
@@ -56,6 +57,17 @@ def _look_around(world: World) -> None:
         page = browser.get("/public/calls").must_show("建筑专业高级职称")
         browser.get(page.link("/public/calls/", "建筑专业高级")).must_show("2022-08-05")
         step.result = "8 pages"
+
+
+def _refuse_the_past(world: World) -> None:
+    with world.step("system_admin", "the clock never goes back") as step:
+        said = world.instance.portal("rehearsal", "set", "2022-08-01T00:00")
+        must(said.returncode == 1, f"exit {said.returncode}: {said.stdout}")
+        browser = world.browser("sysadmin")
+        page = browser.get("/rehearsal/")
+        form = page.form("/rehearsal/set", field="at").fill(at="2022-08-01T00:00")
+        browser.send(form, expect=422, refused=True)
+        step.result = "exit 1; 422"
 
 
 def _begin(world: World, name: str) -> None:

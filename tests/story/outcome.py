@@ -12,6 +12,7 @@ from tests.story.staff import must_be, notified, record
 from tests.story.world import World, must
 
 PROVINCE = "province"
+OBJECTION = "请核查其绿色校舍设计项目的专业负责人是否为本人，图签可以证明。"
 CERTIFICATE = re.compile(r"/public/verify/([0-9A-Z]{10,40})")
 
 
@@ -19,6 +20,8 @@ def tell(world: World) -> None:
     """From 9 November to the certificate."""
     world.go_to("2022-11-09T09:00")
     _publicize(world)
+    world.go_to("2022-11-10T10:00")
+    _object(world)
     world.go_to("2022-11-16T23:59")
     _still_running(world)
     world.go_to("2022-11-17T09:00")
@@ -43,6 +46,28 @@ def _publicize(world: World) -> None:
         page.must_not_show("李强", *_experts(world))
         page = world.browser("").get(page.link("/public/publicity/", "王敏"))
         page.must_not_show(world.person("王敏").login, *_experts(world))
+        step.result = must_be(world, "王敏", State.IN_RESULT_PUBLICITY)
+
+
+def _object(world: World) -> None:
+    with world.step("public", "somebody objects on the open page, with a contact") as step:
+        anybody = Browser(world.instance.url)
+        page = anybody.get("/public/publicity")
+        page = anybody.get(page.link("/public/publicity/", "王敏"))
+        form = page.form("/objection", field="body").fill(body=OBJECTION)
+        anybody.send(form, expect=422, refused=True).must_show(OBJECTION)
+        form = anybody.page.form("/objection", field="body").fill(contact="19900000061")
+        page = anybody.send(form)
+        page = world.browser("王敏").get(world.drafts["王敏"].mine)
+        page.must_show(label(State.IN_RESULT_PUBLICITY)).must_not_show(OBJECTION)
+        step.result = "kept what was typed; hidden from 王敏"
+    with world.step("committee_office", "looks into it: unfounded; publicity runs on") as step:
+        office = world.browser(OFFICE)
+        page = office.get("/objections/list/")
+        page = office.get(page.link("/objections/show/")).must_show(OBJECTION)
+        page = office.get(page.link("/objections/decide/"))
+        form = page.form("", field="finding")
+        office.send(form.fill(finding="unfounded", text="经核查，业绩材料真实。"))
         step.result = must_be(world, "王敏", State.IN_RESULT_PUBLICITY)
 
 

@@ -34,6 +34,12 @@ def tell(world: World) -> None:
     _overrun(world)
     world.go_to("2022-08-22T09:00")
     _forward(world, 1, "late")
+    with world.step("province_hrss", "sees who was late, by how many hours") as step:
+        page = record(world, "province", "王敏")
+        late = [row.text for row in page.rows(ROUTE[1]) if say("Late") in row.text]
+        must(late, "the route names nobody late", page)
+        page.must_show(say("Overdue and responsible units"))
+        step.result = say("Late")
     world.go_to("2022-08-24T09:00")
     _forward(world, 2, "in time")
     with world.step("committee_office", "the committee has received both") as step:

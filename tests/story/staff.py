@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from app.domain.workflow import Action, State
 from tests.story.applying import label
 from tests.story.browser import Browser, Filling, Page
 from tests.story.world import World, must
+
+PATIENCE_SECONDS = 10
 
 
 def record(world: World, login: str, name: str) -> Page:
@@ -43,8 +46,15 @@ def must_be(world: World, name: str, state: State) -> str:
 
 
 def notified(browser: Browser, *texts: str) -> int:
-    """Fail unless the notifications mention all these; how many there are."""
-    page = browser.get("/notifications/").must_show(*texts)
-    found = page.root.by_class("timeline-list")
+    """Fail unless the notifications mention all these; how many there are.
+
+    A worker may be delivering them at this moment: look again for some seconds.
+    """
+    for _attempt in range(PATIENCE_SECONDS):
+        page = browser.get("/notifications/")
+        if all(text in page.text for text in texts):
+            break
+        time.sleep(1)
+    found = page.must_show(*texts).root.by_class("timeline-list")
     must(found, "there are no notifications", page)
     return len(found[0].find_all("li"))
