@@ -56,7 +56,8 @@ def _correct_once(world: World) -> None:
         browser.send(form, button="next")
         page = browser.get(f"{draft.mine}check/")
         page = browser.send(page.form("/submit", field="pledged").fill(pledged=True))
-        step.result = page.must_show(f"{draft.number}-03") and f"receipt {draft.number}-03"
+        page.must_show(f"{draft.number}-03")
+        step.result = f"receipt {draft.number}-03"
     with world.step("unit_handler", "confirms: straight back to the committee") as step:
         act(world, "刘伟", "王敏", Action.CONFIRM, opinion="补正内容属实。")
         step.result = must_be(world, "王敏", State.IN_POLICY_REVIEW)

@@ -143,7 +143,8 @@ def _form(element: Element, root: Element) -> Form:
     if own_id:
         inside = set(map(id, members))
         members += [e for e in root.walk() if e.attrs.get("form") == own_id and id(e) not in inside]
-    controls, buttons = [], []
+    controls: list[Control] = []
+    buttons: list[Control] = []
     for member in members:
         if member.tag == "button" and member.attrs.get("type", "submit") == "submit":
             attrs = member.attrs
