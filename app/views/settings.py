@@ -363,7 +363,7 @@ class ReasonCodeForm(f.PortalForm):
 
     use = SelectField(_l("Used for"), choices=lambda: [(key, show_use(key)) for key in USES])
     code = f.text(_l("Code"), required=True, longest=40)
-    name = f.text(_l("Text"), required=True, longest=120)
+    name = f.text(_l("Wording"), required=True, longest=120)
     source = f.text(_l("Source"), longest=60)
     position = f.number(_l("Order"), high=9999)
     is_active = f.tick(_l("Offered"))
@@ -382,7 +382,7 @@ class ReasonCodeView(RecordView):
     order_columns = ["use", "position", "name"]
     base_order = ("use", "asc")
     label_columns = {
-        "name": _l("Text"),
+        "name": _l("Wording"),
         "use": _l("Used for"),
         "code": _l("Code"),
         "source": _l("Source"),
@@ -418,7 +418,7 @@ class EntryForm(f.PortalForm):
 
     dictionary = f.choice(_l("Dictionary"), lambda: _dictionaries())
     code = f.text(_l("Code"), required=True, longest=40)
-    name = f.text(_l("Text"), required=True, longest=80)
+    name = f.text(_l("Wording"), required=True, longest=80)
     position = f.number(_l("Order"), high=9999)
     is_active = f.tick(_l("Offered"))
 
@@ -450,7 +450,7 @@ class DictionaryView(RecordView):
     order_columns = ["dictionary", "name", "position"]
     base_order = ("dictionary", "asc")
     label_columns = {
-        "name": _l("Text"),
+        "name": _l("Wording"),
         "dictionary": _l("Dictionary"),
         "code": _l("Code"),
         "position": _l("Order"),
