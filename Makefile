@@ -29,6 +29,7 @@ $(RUN_READY): requirements.lock
 		|| { echo "The packages of requirements.lock could not be installed: see above; check the network, then run make install again." >&2; exit 1; }
 	@$(PY) -m pip --disable-pip-version-check check >/dev/null \
 		|| { echo "requirements.lock does not fit this Python: $(PY) -m pip check says what is missing." >&2; exit 1; }
+	@$(PY) -m app.catalogues
 	@touch $@
 
 $(DEV_READY): requirements-dev.lock $(RUN_READY)

@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.terminal import gettext as _
+
 ROOT = Path(__file__).resolve().parent
 
 
@@ -31,7 +33,15 @@ def env_int(name: str, default: int, *, least: int, most: int) -> int:
     """Read a whole number between ``least`` and ``most``."""
     text = env_text(name, str(default))
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise ConfigError(f"{name}={text}: give a whole number from {least} to {most}.")
+        raise ConfigError(
+            _(
+                "%(name)s=%(given)s: give a whole number from %(least)s to %(most)s.",
+                name=name,
+                given=text,
+                least=least,
+                most=most,
+            )
+        )
     return int(text)
 
 
@@ -42,14 +52,21 @@ def env_bool(name: str, *, default: bool) -> bool:
         return True
     if text in ("0", "no", "false", "off"):
         return False
-    raise ConfigError(f"{name}={text}: give yes or no.")
+    raise ConfigError(_("%(name)s=%(given)s: give yes or no.", name=name, given=text))
 
 
 def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
     """Read one of a few words."""
     text = env_text(name, default).lower()
     if text not in choices:
-        raise ConfigError(f"{name}={text}: give one of {', '.join(choices)}.")
+        raise ConfigError(
+            _(
+                "%(name)s=%(given)s: give one of %(choices)s.",
+                name=name,
+                given=text,
+                choices=", ".join(choices),
+            )
+        )
     return text
 
 
@@ -66,8 +83,11 @@ def env_database_url(name: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
         raise ConfigError(
-            f"{name}: give an address like postgresql://user:password@host:5432/portal "
-            "(PostgreSQL is the only database the portal runs on)."
+            _(
+                "%(name)s: give an address like postgresql://user:password@host:5432/portal "
+                "(PostgreSQL is the only database the portal runs on).",
+                name=name,
+            )
         )
     return f"postgresql+psycopg://{rest}"
 
@@ -77,7 +97,10 @@ def env_redis_url(name: str) -> str:
     url = env_text(name)
     if url and urlsplit(url).scheme not in ("redis", "rediss", "unix"):
         raise ConfigError(
-            f"{name}: give an address like redis://host:6379/0 or unix:///run/redis.sock."
+            _(
+                "%(name)s: give an address like redis://host:6379/0 or unix:///run/redis.sock.",
+                name=name,
+            )
         )
     return url
 
@@ -103,11 +126,17 @@ def kept_secret(file_name: str, *, make_text: str) -> str:
             path.chmod(0o600)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{path} cannot be read or written ({error}): make room, correct its owner and rights, "
-            "or choose another folder with VAR=."
+            _(
+                "%(path)s cannot be read or written (%(problem)s): make room, correct its owner "
+                "and rights, or choose another folder with VAR=.",
+                path=path,
+                problem=error,
+            )
         ) from error
     if not text:
-        raise ConfigError(f"{path} is empty: restore it from a backup, or remove it on a new site.")
+        raise ConfigError(
+            _("%(path)s is empty: restore it from a backup, or remove it on a new site.", path=path)
+        )
     return text
 
 
@@ -118,7 +147,9 @@ def checked_key(name: str, text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise ConfigError(f"{name}: each key is the base64 form of 32 bytes (44 characters).")
+        raise ConfigError(
+            _("%(name)s: each key is the base64 form of 32 bytes (44 characters).", name=name)
+        )
     return key
 
 
@@ -135,7 +166,11 @@ def trusted_networks(name: str) -> list[str]:
             ipaddress.ip_network(text)
         except ValueError as error:
             raise ConfigError(
-                f"{name}={text}: give addresses or networks like 10.0.0.5,10.1.0.0/16."
+                _(
+                    "%(name)s=%(given)s: give addresses or networks like 10.0.0.5,10.1.0.0/16.",
+                    name=name,
+                    given=text,
+                )
             ) from error
     return found
 
@@ -151,14 +186,16 @@ PRODUCTION = PORTAL_MODE == "production"
 PUBLIC_URL = env_text("PUBLIC_URL", f"http://{HOST}:{PORT}").rstrip("/")
 """The address printed into QR codes and messages."""
 if urlsplit(PUBLIC_URL).scheme not in ("http", "https") or not urlsplit(PUBLIC_URL).netloc:
-    raise ConfigError(f"PUBLIC_URL={PUBLIC_URL}: give an address like https://zc.example.gov.cn.")
+    raise ConfigError(
+        _("PUBLIC_URL=%(given)s: give an address like https://zc.example.gov.cn.", given=PUBLIC_URL)
+    )
 
 DATABASE_URL = env_database_url("DATABASE_URL")
 REDIS_URL = env_redis_url("REDIS_URL")
 OBJECT_STORE_URL = env_text("OBJECT_STORE_URL", (VAR / "files").as_uri())
 """Where uploaded files are kept: file:///folder or s3://bucket/prefix."""
 if urlsplit(OBJECT_STORE_URL).scheme not in ("file", "s3"):
-    raise ConfigError("OBJECT_STORE_URL: give file:///folder or s3://bucket/prefix.")
+    raise ConfigError(_("OBJECT_STORE_URL: give file:///folder or s3://bucket/prefix."))
 
 # --- processes --------------------------------------------------------------------------------
 
@@ -175,7 +212,7 @@ SECRET_KEY = env_text("SECRET_KEY") or kept_secret(
     "secret.key", make_text=secrets.token_urlsafe(48)
 )
 if len(SECRET_KEY) < 32:
-    raise ConfigError("SECRET_KEY: give at least 32 random characters.")
+    raise ConfigError(_("SECRET_KEY: give at least 32 random characters."))
 
 DATA_KEYS = env_text("DATA_KEYS")
 """Keys of the encrypted columns, ``id:base64,id:base64``; the first one encrypts."""
@@ -183,14 +220,16 @@ HASH_KEY = env_text("HASH_KEY")
 """Base64 key of the look-up hashes of encrypted columns."""
 if PRODUCTION and not (DATA_KEYS and HASH_KEY):
     raise ConfigError(
-        "PORTAL_MODE=production needs DATA_KEYS (id:base64 of 32 bytes) and HASH_KEY (base64 of "
-        "32 bytes): personal data is encrypted with them and lost without them."
+        _(
+            "PORTAL_MODE=production needs DATA_KEYS (id:base64 of 32 bytes) and HASH_KEY (base64 "
+            "of 32 bytes): personal data is encrypted with them and lost without them."
+        )
     )
 DATA_KEYS = DATA_KEYS or kept_secret("data.keys", make_text=f"k1:{new_key()}")
 HASH_KEY = HASH_KEY or kept_secret("hash.key", make_text=new_key())
 for _entry in DATA_KEYS.split(","):
     if not _entry.strip().partition(":")[0]:
-        raise ConfigError("DATA_KEYS: give id:base64 of 32 bytes, several separated by commas.")
+        raise ConfigError(_("DATA_KEYS: give id:base64 of 32 bytes, several separated by commas."))
     checked_key("DATA_KEYS", _entry.strip().partition(":")[2])
 checked_key("HASH_KEY", HASH_KEY)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 
 import click
@@ -16,6 +17,7 @@ from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo, pass_script_info
 
 from app import create_app
+from app.terminal import gettext as _
 
 STEPS_OF_PREPARING = (("db", "upgrade"), ("init",), ("seed",))
 
@@ -57,21 +59,44 @@ def run_step(app: Flask, *args: str) -> None:
 
 def open_private(path: str) -> io.TextIOWrapper:
     """Open a text file for writing that nobody else may read."""
-    import os  # noqa: PLC0415 -- only here
-
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     return open(descriptor, "w", encoding="utf-8")  # noqa: PTH123 -- a descriptor, not a path
 
 
 def main() -> None:
-    """Run one command; a server that does not answer ends with one line."""
+    """Run one command; a mistake, or a server that does not answer, ends with one line and 1."""
     try:
-        commands(prog_name="./portal")
+        sys.exit(commands.main(prog_name="./portal", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(1)
+    except click.UsageError as error:
+        asked = error.ctx.command_path if error.ctx else "./portal"
+        problem = error.format_message()
+        sys.exit(
+            _(
+                "The command cannot be understood: %(problem)s See %(command)s --help",
+                problem=problem,
+                command=asked,
+            )
+        )
+    except click.ClickException as error:
+        sys.exit(error.format_message())
+    except click.Abort:
+        sys.exit(_("Broken off; nothing was done."))
+    except BrokenPipeError:  # the reader has seen enough (`… | head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except sqlalchemy.exc.OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
-        sys.exit(f"The database cannot be used: {reason}. Check DATABASE_URL.")
+        sys.exit(_("The database cannot be used: %(problem)s. Check DATABASE_URL.", problem=reason))
     except redis.ConnectionError as error:
-        sys.exit(f"Redis cannot be reached: {error}. Check REDIS_URL, or start the portal first.")
+        sys.exit(
+            _(
+                "Redis cannot be reached: %(problem)s. Check REDIS_URL, or start the portal first.",
+                problem=error,
+            )
+        )
 
 
 if __name__ == "__main__":

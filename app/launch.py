@@ -25,6 +25,7 @@ from app.provision import (
     stamp_file,
 )
 from app.supervise import run_portal
+from app.terminal import gettext as _
 
 COMMANDS_WITH_REDIS = ("worker", "ticker")
 COMMANDS_ON_A_BARE_DATABASE = ("db", "init", "seed", "prepare")
@@ -84,20 +85,24 @@ def call_app(args: list[str], env: dict[str, str]) -> int:
 def reset() -> int:
     """Delete the embedded data, so that the next start begins anew; keys stay."""
     if config.PRODUCTION:
-        raise LaunchError("make reset deletes everything: it refuses PORTAL_MODE=production.")
+        raise LaunchError(_("make reset deletes everything: it refuses PORTAL_MODE=production."))
     if config.DATABASE_URL:
         raise LaunchError(
-            "make reset knows only the embedded database: unset DATABASE_URL, or drop and create "
-            "that database yourself."
+            _(
+                "make reset knows only the embedded database: unset DATABASE_URL, or drop and "
+                "create that database yourself."
+            )
         )
     var = open_var(config.VAR)
     if not in_use_by_nobody(var):
-        raise LaunchError(f"The portal is running on {var}: stop it first (Ctrl-C).")
+        raise LaunchError(
+            _("The portal is running on %(folder)s: stop it first (Ctrl-C).", folder=var)
+        )
     for name in ("pg", "pg.new", "redis", "files"):
         shutil.rmtree(var / name, ignore_errors=True)
     for file in (stamp_file(), accounts_file()):
         file.unlink(missing_ok=True)
-    print(f"{var} is empty again; the next start begins anew.")
+    print(_("%(folder)s is empty again; the next start begins anew.", folder=var))
     return 0
 
 

@@ -18,6 +18,7 @@ import redis
 
 import config
 from app.embedded import PostgresServer, RedisServer, Servers, open_var, servers, socket_folder
+from app.terminal import gettext as _
 
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_POSTGRES = 150000
@@ -73,12 +74,18 @@ def check_database(url: str) -> None:
     except psycopg.Error as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
         raise LaunchError(
-            f"The database at DATABASE_URL cannot be reached: {reason}. "
-            "Correct the address, or unset it to use the embedded one."
+            _(
+                "The database at DATABASE_URL cannot be reached: %(problem)s. "
+                "Correct the address, or unset it to use the embedded one.",
+                problem=reason,
+            )
         ) from error
     if version < OLDEST_POSTGRES:
         raise LaunchError(
-            f"The database at DATABASE_URL is PostgreSQL {version // 10000}: 15 or newer is needed."
+            _(
+                "The database at DATABASE_URL is PostgreSQL %(version)s: 15 or newer is needed.",
+                version=version // 10000,
+            )
         )
 
 
@@ -91,8 +98,11 @@ def check_redis(url: str) -> None:
         client.ping()
     except (redis.RedisError, ValueError) as error:
         raise LaunchError(
-            f"Redis at REDIS_URL cannot be reached: {error}. "
-            "Correct the address, or unset it to use the embedded one."
+            _(
+                "Redis at REDIS_URL cannot be reached: %(problem)s. "
+                "Correct the address, or unset it to use the embedded one.",
+                problem=error,
+            )
         ) from error
     finally:
         client.close()
@@ -139,7 +149,7 @@ def prepare(running: Servers, env: dict[str, str]) -> None:
     stamp = stamp_file()
     if wanted and stamp.exists() and stamp.read_text(encoding="ascii").strip() == wanted:
         return
-    print("Preparing the database …", file=sys.stderr, flush=True)
+    print(_("Preparing the database …"), file=sys.stderr, flush=True)
     stamp.unlink(missing_ok=True)
     command = [sys.executable, "-P", "-m", "app", "prepare", "--accounts-file"]
     command.append(str(accounts_file()))
@@ -149,6 +159,12 @@ def prepare(running: Servers, env: dict[str, str]) -> None:
     if done.returncode != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         reason = lines[-1].strip() if lines else "no reason given"
-        raise LaunchError(f"The database cannot be prepared: {reason} (see {log}).")
+        raise LaunchError(
+            _(
+                "The database cannot be prepared: %(problem)s (see %(log)s).",
+                problem=reason,
+                log=log,
+            )
+        )
     if wanted:
         stamp.write_text(wanted + "\n", encoding="ascii")

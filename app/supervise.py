@@ -45,6 +45,7 @@ from app.provision import (
     prepare,
     reachable_servers,
 )
+from app.terminal import gettext as _
 
 ANSWER_SECONDS = 90.0
 STOP_SECONDS = 8.0
@@ -113,8 +114,15 @@ class Program:
         steady = now - self.started_at > STEADY_SECONDS
         self.pause = 0.0 if steady else min(LONGEST_PAUSE, self.pause * 2 or 1.0)
         say(
-            f"{self.name} ended with {self.process.returncode}; starting it again in "
-            f"{self.pause:.0f} s ({last_line(self.log)}; see {self.log})"
+            _(
+                "%(program)s ended with %(code)s; starting it again in %(seconds)s s "
+                "(%(problem)s; see %(log)s)",
+                program=self.name,
+                code=self.process.returncode,
+                seconds=f"{self.pause:.0f}",
+                problem=last_line(self.log),
+                log=self.log,
+            )
         )
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)  # orphans would still hold the port
@@ -152,7 +160,7 @@ def run_portal() -> int:
                 prepare(running, env)
                 serve(running, env, var)
     except StopRequested:
-        say("Stopped.")
+        say(_("Stopped."))
     return 0
 
 
@@ -164,8 +172,12 @@ def only_one(var: Path) -> Iterator[None]:
         if not try_lock(descriptor, fcntl.LOCK_EX):
             where = os.read(descriptor, 200).decode("utf-8", "replace").strip()
             raise LaunchError(
-                f"The portal already runs on {var} ({where}): stop it first, or start a second one "
-                "beside it with its own PORT= and VAR=."
+                _(
+                    "The portal already runs on %(folder)s (%(address)s): stop it first, or start "
+                    "a second one beside it with its own PORT= and VAR=.",
+                    folder=var,
+                    address=where,
+                )
             )
         os.ftruncate(descriptor, 0)
         os.write(descriptor, address().encode())
@@ -189,8 +201,13 @@ def check_port() -> None:
             probe.bind((config.HOST, config.PORT))
         except OSError as error:
             raise LaunchError(
-                f"Port {config.PORT} on {config.HOST} cannot be used ({error.strerror}): "
-                "choose another one, for example PORT=8081 make run."
+                _(
+                    "Port %(port)s on %(host)s cannot be used (%(problem)s): "
+                    "choose another one, for example PORT=8081 make run.",
+                    port=config.PORT,
+                    host=config.HOST,
+                    problem=error.strerror,
+                )
             ) from error
 
 
@@ -200,7 +217,10 @@ def compile_catalogues() -> None:
         compile_stale_catalogues()
     except (OSError, ValueError) as error:
         raise LaunchError(
-            f"The translations cannot be compiled: {error}. Correct the .po file it names."
+            _(
+                "The translations cannot be compiled: %(problem)s. Correct the .po file it names.",
+                problem=error,
+            )
         ) from error
 
 
@@ -240,13 +260,21 @@ def wait_for_answer(web: Program) -> None:
     while time.monotonic() < until:
         if web.ended():
             raise LaunchError(
-                f"The web server does not start: {last_line(web.log)} (see {web.log})."
+                _(
+                    "The web server does not start: %(problem)s (see %(log)s).",
+                    problem=last_line(web.log),
+                    log=web.log,
+                )
             )
         if answers():
             return
         time.sleep(0.1)
     raise LaunchError(
-        f"The web server does not answer after {ANSWER_SECONDS:.0f} s: see {web.log}."
+        _(
+            "The web server does not answer after %(seconds)s s: see %(log)s.",
+            seconds=f"{ANSWER_SECONDS:.0f}",
+            log=web.log,
+        )
     )
 
 
@@ -268,8 +296,8 @@ def announce() -> None:
     with contextlib.suppress(OSError):
         if not config.PRODUCTION:
             say(one_of_each_role(accounts_file().read_text(encoding="utf-8")))
-            say("All demo accounts: ./portal demo accounts")
-    say(f"The portal answers at {address()} (Ctrl-C stops it).")
+            say(_("All demo accounts: ./portal demo accounts"))
+    say(_("The portal answers at %(address)s (Ctrl-C stops it).", address=address()))
 
 
 def one_of_each_role(accounts: str) -> str:
@@ -293,7 +321,7 @@ def watch_servers(running: Servers) -> None:
             say(str(error))
             time.sleep(WATCH_SECONDS)
         else:
-            say(f"{server.name} had ended and runs again.")
+            say(_("%(server)s had ended and runs again.", server=server.name))
 
 
 def stop_programs(programs: list[Program]) -> None:

@@ -132,7 +132,7 @@ def running_portal(
         )
     instance = Instance(root, var, port, env, process, log)
     try:
-        while "The portal answers at" not in instance.output():
+        while "Ctrl-C" not in instance.output():
             assert process.poll() is None, f"the portal ended: {instance.output()}"
             assert time.monotonic() - start < START_SECONDS, f"no answer: {instance.output()}"
             time.sleep(0.1)

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,9 +92,32 @@ def test_help_lists_every_target(tmp_path: Path) -> None:
     named = [line.split()[0] for line in done.stdout.splitlines()]
     assert named == [
         "help", "install", "develop", "run", "story", "demo", "test", "test-fast", "test-browser",
-        "cover", "check", "lint", "types", "imports", "format", "migrate", "seed", "reset",
-        "messages", "messages-check", "bench", "docs", "lock",
+        "cover", "check", "lint", "types", "imports", "format", "migrate", "migration", "seed",
+        "reset", "messages", "messages-check", "bench", "docs", "lock",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["frobnicate"], "命令有误：No such command 'frobnicate'. 用法见：./portal --help"),
+        (["rehearsal", "set", "soon"], "soon 不是时刻：请写成 2022-08-03T09:00（北京时间）。"),
+    ],
+)
+def test_a_mistyped_command_is_one_chinese_line(
+    tmp_path: Path, command: list[str], said: str
+) -> None:
+    nowhere = {"DATABASE_URL": "postgresql://x@127.0.0.1/x", "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "app", *command],
+        env=clean_env(VAR=str(tmp_path), PYTHONPATH=str(ROOT), **nowhere),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said + "\n")
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
@@ -102,7 +126,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
 
-        assert_one_line(run_on(tmp_path / "var", PORT=port), port, "PORT=8081 make run")
+        assert_one_line(run_on(tmp_path / "var", PORT=port), f"端口 127.0.0.1:{port} 无法使用")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +188,7 @@ def test_a_full_var_is_one_line(tmp_path: Path, *, filled: bool) -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("this machine lets nobody mount a small disk")
 
-    assert_one_line(done, str(var), "make room")
+    assert_one_line(done, str(var), "腾出空间")
 
 
 def test_reset_refuses_in_production(tmp_path: Path) -> None:
@@ -184,7 +208,7 @@ def test_reset_refuses_while_the_servers_run_and_empties_afterwards(tmp_path: Pa
         refused = run_portal_command("reset", env=env)
     done = run_portal_command("reset", env=env)
 
-    assert_one_line(refused, "stop it first")
+    assert_one_line(refused, "请先停止")
     assert done.returncode == 0
     assert not (tmp_path / "var" / "pg").exists()
     assert (tmp_path / "var" / "secret.key").exists()

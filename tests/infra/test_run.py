@@ -61,7 +61,7 @@ def named(instance: Instance, *words: str) -> list[psutil.Process]:
 def test_run_prints_the_accounts_and_then_the_address(portal: Instance) -> None:
     lines = portal.output().rstrip().splitlines()
 
-    assert lines[-1] == f"The portal answers at {portal.url}/ (Ctrl-C stops it)."
+    assert lines[-1] == f"系统已启动：{portal.url}/ （按 Ctrl-C 停止）。"
     assert len(lines) > 2
 
 
@@ -86,8 +86,8 @@ def test_a_second_run_on_the_same_folder_is_refused(portal: Instance) -> None:
 
     assert refused.returncode == 1
     assert refused.stderr == (
-        f"The portal already runs on {portal.var} ({portal.url}/): stop it first, or start a "
-        "second one beside it with its own PORT= and VAR=.\n"
+        f"系统已在 {portal.var} 上运行（{portal.url}/）：请先停止，或另设 PORT= 和 VAR= "
+        "并行启动第二个。\n"
     )
 
 
