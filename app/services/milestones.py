@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
 
-from app.domain.workflow import ActorRole, State
+from app.domain.workflow import State
 from app.extensions import db
-from app.models import Account, Application, Committee, PlanLine
+from app.models import Application, Committee, PlanLine
 from app.services.notifications import notify
+from app.services.reminders import accounts_of_province
 from app.services.settings import load_calendar
 from app.services.transitions import accounts_of_unit
 from app.services.windows import window_of
@@ -18,6 +19,7 @@ from app.services.windows import window_of
 WARN_AHEAD = timedelta(days=14)
 BEFORE_BALLOT = (State.ACCEPTED, State.IN_EXPERT_REVIEW, State.PASSED)
 BEFORE_ACCEPTANCE = (State.RECEIVED, State.IN_POLICY_REVIEW)
+BEFORE_CONFIRMATION = (State.IN_RESULT_PUBLICITY, State.AWAITING_CONFIRMATION)
 
 
 def watch(*, now: datetime) -> int:
@@ -31,6 +33,9 @@ def watch(*, now: datetime) -> int:
     for committee, line, waiting in _loads(BEFORE_BALLOT):
         if now.date() >= window_of(line).latest_ballot_on(calendar) - WARN_AHEAD:
             told += _warn(committee, line, "online_review_at_risk", waiting, now)
+    for committee, line, waiting in _loads(BEFORE_CONFIRMATION):
+        if now.date() >= line.online_review_due_on - WARN_AHEAD:
+            told += _warn(committee, line, "filing_at_risk", waiting, now)
     return told
 
 
@@ -46,7 +51,7 @@ def _loads(states: tuple[State, ...]) -> list[tuple[Committee, PlanLine, int]]:
 
 
 def _warn(committee: Committee, line: PlanLine, kind: str, waiting: int, now: datetime) -> int:
-    told = [*accounts_of_unit(committee.convener_id), *_province_accounts()]
+    told = [*accounts_of_unit(committee.convener_id), *accounts_of_province()]
     return sum(
         notify(
             account_id,
@@ -56,15 +61,4 @@ def _warn(committee: Committee, line: PlanLine, kind: str, waiting: int, now: da
             at=now,
         )
         for account_id in dict.fromkeys(told)
-    )
-
-
-def _province_accounts() -> list[int]:
-    return list(
-        db.session.scalars(
-            select(Account.id).where(
-                Account.active.is_(True),
-                Account.roles.any(name=ActorRole.PROVINCE_HRSS.value),
-            )
-        )
     )

@@ -68,6 +68,16 @@ TEXTS = {
         "%(committee)s: %(waiting)s applications of plan line %(line)s still need their meeting, "
         "and the last day for it is near."
     ),
+    "filing_at_risk": N_(
+        "%(committee)s: the results of %(waiting)s applications of plan line %(line)s are not "
+        "filed and confirmed yet, and the review deadline is near."
+    ),
+    "window_open": N_("The window of %(number)s is open. Submit it before the window closes."),
+    "filing_expires": N_(
+        "The filing of %(committee)s is valid until %(day)s. File again in time: without a valid "
+        "filing there is no review."
+    ),
+    "term_expires": N_("The term of review expert %(name)s ends on %(day)s. Renew it in time."),
     "re_examined": N_("The re-examination of %(number)s is finished."),
     "invited": N_("%(committee)s invites you as a review expert on %(day)s. Please answer."),
     "filing_returned": N_(

@@ -1,16 +1,26 @@
-"""Reminders (docs/rules.md 3.5): what is due in one working day, once each."""
+"""Reminders (docs/rules.md 3.5), once each: windows that open or close, what is due in one working
+day, filings and expert terms about to expire."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 
 from app.domain.deadlines import count_working_days_left, is_overdue
-from app.domain.terms import DueKind
-from app.domain.workflow import State
+from app.domain.terms import DueKind, FilingState
+from app.domain.workflow import ActorRole, State
 from app.extensions import db
-from app.models import Application, CorrectionRequest, PlanLine, RoutingNode, RoutingStep
+from app.models import (
+    Account,
+    Application,
+    AuthorityFiling,
+    CorrectionRequest,
+    Expert,
+    PlanLine,
+    RoutingNode,
+    RoutingStep,
+)
 from app.services.notifications import notify
 from app.services.settings import load_calendar, parameter
 from app.services.transitions import account_of_person, accounts_of_unit
@@ -20,9 +30,16 @@ LOOK_AHEAD = timedelta(days=14)
 
 
 def remind(*, now: datetime) -> int:
-    """Tell nodes, applicants and drafts' owners what is due soon; how many notifications were
-    due."""
-    return _remind_nodes(now) + _remind_units(now) + _remind_corrections(now) + _remind_drafts(now)
+    """Tell everybody concerned what is due, opens or expires soon; how many notifications were
+    new."""
+    return (
+        _remind_nodes(now)
+        + _remind_units(now)
+        + _remind_corrections(now)
+        + _remind_drafts(now)
+        + _remind_filings(now)
+        + _remind_experts(now)
+    )
 
 
 def _is_near(due_at: datetime, now: datetime) -> bool:
@@ -107,24 +124,87 @@ def _remind_corrections(now: datetime) -> int:
 
 
 def _remind_drafts(now: datetime) -> int:
+    """The owners of drafts, once the window is open and again before it closes."""
     rows = db.session.execute(
-        select(Application.id, Application.person_id, PlanLine.applications_close_at)
+        select(Application.id, Application.person_id, PlanLine)
         .join(PlanLine, PlanLine.id == Application.plan_line_id)
         .where(
             Application.state == State.DRAFT,
-            PlanLine.applications_close_at.between(now, now + LOOK_AHEAD),
+            PlanLine.applications_open_at <= now,
+            PlanLine.applications_close_at >= now,
         )
     ).all()
     told = 0
-    for application_id, person_id, closes_at in rows:
-        if not _is_near(closes_at, now):
-            continue
+    for application_id, person_id, line in rows:
+        kinds = [("window_open", "window", line.applications_open_at)]
+        if _is_near(line.applications_close_at, now):
+            kinds.append(("due_soon", "draft", line.applications_close_at))
         for account_id in account_of_person(person_id):
+            for kind, key, instant in kinds:
+                told += notify(
+                    account_id,
+                    kind,
+                    key=f"{key}:{application_id}:{instant.isoformat()}",
+                    application_id=application_id,
+                    at=now,
+                )
+    return told
+
+
+def _expiry_limit(now: datetime) -> date:
+    return now.date() + timedelta(days=int(parameter("expiry_reminder_days")))
+
+
+def _remind_filings(now: datetime) -> int:
+    """The convening unit and the province, while a filing can still be renewed (R06, R07)."""
+    rows = db.session.scalars(
+        select(AuthorityFiling).where(
+            AuthorityFiling.state == FilingState.APPROVED,
+            AuthorityFiling.valid_to.between(now.date(), _expiry_limit(now)),
+        )
+    ).all()
+    told = 0
+    for filing in rows:
+        recipients = [*accounts_of_unit(filing.committee.convener_id), *accounts_of_province()]
+        for account_id in dict.fromkeys(recipients):
             told += notify(
                 account_id,
-                "due_soon",
-                key=f"draft:{application_id}:{closes_at.isoformat()}",
-                application_id=application_id,
+                "filing_expires",
+                key=f"filing:{filing.id}:{filing.valid_to.isoformat()}",
+                params={"committee": filing.committee.name, "day": filing.valid_to.isoformat()},
                 at=now,
             )
     return told
+
+
+def _remind_experts(now: datetime) -> int:
+    """The expert and the province, before the term ends (R10)."""
+    rows = db.session.scalars(
+        select(Expert).where(
+            Expert.is_active, Expert.term_to.between(now.date(), _expiry_limit(now))
+        )
+    ).all()
+    told = 0
+    for expert in rows:
+        recipients = [*account_of_person(expert.person_id), *accounts_of_province()]
+        for account_id in dict.fromkeys(recipients):
+            told += notify(
+                account_id,
+                "term_expires",
+                key=f"term:{expert.id}:{expert.term_to.isoformat()}",
+                params={"name": expert.person.name, "day": expert.term_to.isoformat()},
+                at=now,
+            )
+    return told
+
+
+def accounts_of_province() -> list[int]:
+    """Who decides at the provincial HRSS department."""
+    return list(
+        db.session.scalars(
+            select(Account.id).where(
+                Account.active.is_(True),
+                Account.roles.any(name=ActorRole.PROVINCE_HRSS.value),
+            )
+        )
+    )

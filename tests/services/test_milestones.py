@@ -36,6 +36,8 @@ def kinds_told(login: str) -> list[str]:
         (State.ACCEPTED, at("2022-12-07T23:59"), None),
         (State.ACCEPTED, at("2022-12-08T00:00"), "online_review_at_risk"),
         (State.CERTIFIED, at("2022-12-08T00:00"), None),
+        (State.IN_RESULT_PUBLICITY, at("2022-12-16T23:59"), None),
+        (State.AWAITING_CONFIRMATION, at("2022-12-17T00:00"), "filing_at_risk"),
     ],
 )
 def test_a_committee_is_warned_a_fortnight_ahead(

@@ -6,17 +6,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
 from app import settling
-from app.domain.terms import LapseKind, ObjectionFinding
+from app.domain.terms import FilingState, LapseKind, ObjectionFinding
 from app.domain.workflow import Action, State
 from app.extensions import db, unit_of_work
-from app.models import Account, Application, ApplicationEvent, Lapse, Notification, Publicity
+from app.models import (
+    Account,
+    Application,
+    ApplicationEvent,
+    AuthorityFiling,
+    Expert,
+    Lapse,
+    Notification,
+    Publicity,
+)
 from app.security.actors import actor_of
 from app.services import (
     employer,
@@ -247,6 +256,45 @@ def test_reminders_are_sent_once(submitted: Application, actor: GetActor) -> Non
     count = db.session.scalar(select(func.count(Notification.id)))
     reminders.remind(now=now + timedelta(minutes=1))
     assert db.session.scalar(select(func.count(Notification.id))) == count
+
+
+def told(kind: str, account: Account) -> int:
+    return db.session.scalars(
+        select(func.count(Notification.id)).where(
+            Notification.kind == kind, Notification.account_id == account.id
+        )
+    ).one()
+
+
+def test_the_owner_of_a_draft_hears_once_that_the_window_is_open(draft: Application) -> None:
+    owner = db.session.scalars(select(Account).where(Account.person_id == draft.person_id)).one()
+    opens_at = draft.plan_line.applications_open_at
+
+    reminders.remind(now=opens_at - timedelta(seconds=1))
+    assert told("window_open", owner) == 0
+    reminders.remind(now=opens_at)
+    reminders.remind(now=opens_at + timedelta(hours=1))
+    assert told("window_open", owner) == 1
+
+
+def test_filings_and_terms_are_called_to_mind_before_they_expire(app: Flask) -> None:
+    province = db.session.scalars(select(Account).where(Account.username == "province")).one()
+    filing = db.session.scalars(
+        select(AuthorityFiling).where(AuthorityFiling.state == FilingState.APPROVED).limit(1)
+    ).one()
+    expert = db.session.scalars(select(Expert).limit(1)).one()
+    for other in db.session.scalars(select(AuthorityFiling).where(AuthorityFiling.id != filing.id)):
+        other.valid_to = date(2024, 12, 31)
+    for colleague in db.session.scalars(select(Expert).where(Expert.id != expert.id)):
+        colleague.term_to = date(2024, 12, 31)
+    filing.valid_to = expert.term_to = date(2022, 9, 30)
+    db.session.flush()
+
+    reminders.remind(now=at("2022-08-30T23:59"))
+    assert (told("filing_expires", province), told("term_expires", province)) == (0, 0)
+    reminders.remind(now=at("2022-08-31T00:00"))
+    reminders.remind(now=at("2022-09-30T23:59"))
+    assert (told("filing_expires", province), told("term_expires", province)) == (1, 1)
 
 
 def test_outbox_is_delivered_once(submitted: Application) -> None:
