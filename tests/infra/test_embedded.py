@@ -191,7 +191,7 @@ def test_a_foreign_socket_folder_is_refused(
     folder = embedded.socket_folder(var)
     folder.chmod(0o777)
     try:
-        with pytest.raises(EmbeddedError, match="belongs to another account"):
+        with pytest.raises(EmbeddedError, match="属于其他账户"):
             embedded.socket_folder(var)
     finally:
         folder.rmdir()
@@ -216,7 +216,7 @@ def test_a_damaged_database_folder_is_reported_in_one_line(tmp_path: Path) -> No
 
     with pytest.raises(EmbeddedError) as caught, servers(tmp_path / "var", durable=False):
         pass
-    assert "PostgreSQL does not start" in str(caught.value)
+    assert "内置的 PostgreSQL 无法启动" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 

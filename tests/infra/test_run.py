@@ -108,7 +108,7 @@ def test_a_killed_web_server_comes_back(portal: Instance) -> None:
     killed_at = max(process.create_time() for process in named(portal, "gunicorn"))
     arbiter.kill()
 
-    assert wait_until(lambda: "web ended with -9; starting it" in portal.output(), seconds=10)
+    assert wait_until(lambda: "web 已退出（-9）" in portal.output(), seconds=10)
     assert wait_until(
         lambda: any(p.create_time() > killed_at for p in named(portal, "gunicorn")), seconds=30
     )
