@@ -2,12 +2,13 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 PYTEST_ARGS ?=
+JOBS ?= 2
 RUN_READY := .venv/.ready-to-run
 DEV_READY := .venv/.ready-to-develop
 
 .DEFAULT_GOAL := help
 .PHONY: help install develop run story demo test test-fast test-browser cover format lint types \
-	imports check migrate migration seed reset messages messages-check bench docs lock catalogues
+	imports check migrate migration seed reset messages messages-check docs lock catalogues
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -50,8 +51,8 @@ story: develop catalogues ## Go through the whole review year over HTTP on a pri
 demo: install ## Print the demo accounts of every role
 	@./portal demo accounts
 
-test: check catalogues ## Run the checks, then all tests (PYTEST_ARGS="-k …")
-	$(PY) -m pytest $(PYTEST_ARGS)
+test: check catalogues ## Run the checks, then all tests (PYTEST_ARGS="-k …", JOBS=2 processes)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 test-fast: develop ## Run the tests of the rules alone
 	$(PY) -m pytest tests/domain $(PYTEST_ARGS)
@@ -99,9 +100,6 @@ messages: develop ## Collect the texts of the code and the libraries into transl
 
 messages-check: develop ## Report the texts of the code that have no translation
 	@$(PY) -m app.catalogues --check
-
-bench: develop ## Measure the speed of the main pages and jobs
-	@$(PY) -m bench
 
 docs: develop ## Write the generated parts of docs/ again
 	@$(PY) -m docs

@@ -272,7 +272,7 @@ RATELIMIT_STORAGE_URI = f"redis+{REDIS_URL}" if REDIS_URL.startswith("unix:") el
 RATELIMIT_HEADERS_ENABLED = True
 RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 AUTH_RATE_LIMITED = True
-AUTH_RATE_LIMIT = env_text("AUTH_RATE_LIMIT", "30 per minute")
+AUTH_RATE_LIMIT = env_text("AUTH_RATE_LIMIT", "30 per minute" if PRODUCTION else "600 per minute")
 
 # --- language and time ------------------------------------------------------------------------
 

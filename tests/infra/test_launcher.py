@@ -93,7 +93,7 @@ def test_help_lists_every_target(tmp_path: Path) -> None:
     assert named == [
         "help", "install", "develop", "run", "story", "demo", "test", "test-fast", "test-browser",
         "cover", "check", "lint", "types", "imports", "format", "migrate", "migration", "seed",
-        "reset", "messages", "messages-check", "bench", "docs", "lock",
+        "reset", "messages", "messages-check", "docs", "lock",
     ]  # fmt: skip
 
 
