@@ -56,6 +56,7 @@ class PlanWindow:
     receipt_due_at: datetime
     policy_review_due_on: date
     online_review_due_on: date
+    call_lead_days: int = CALL_LEAD_DAYS
 
     def require_order(self) -> None:
         """Refuse milestones out of order: start < end < receipt < policy review <= online review.
@@ -125,7 +126,7 @@ class PlanWindow:
     @property
     def latest_call_on(self) -> date:
         """The last day to publish the call for applications in time (R48, A8)."""
-        return self.applications_open_on - timedelta(days=CALL_LEAD_DAYS)
+        return self.applications_open_on - timedelta(days=self.call_lead_days)
 
     def unit_push_due_on(self, calendar: WorkingCalendar, *, days: int = UNIT_PUSH_DAYS) -> date:
         """Return D + 10 natural days, rolled on to a working day (A1); a flag, not a lock."""

@@ -44,12 +44,13 @@ class CommitteeSizes:
     intermediate_series: int = 15
     intermediate_specialty: int = 7
     junior: int = 7
+    junior_specialty: int = 7
 
     def minimum(self, level: CommitteeLevel, scope: CommitteeScope) -> int:
         """Return the least size of a committee of this level and scope."""
-        if level is CommitteeLevel.JUNIOR:
-            return self.junior
         is_series = scope is CommitteeScope.SERIES
+        if level is CommitteeLevel.JUNIOR:
+            return self.junior if is_series else self.junior_specialty
         if level is CommitteeLevel.SENIOR:
             return self.senior_series if is_series else self.senior_specialty
         return self.intermediate_series if is_series else self.intermediate_specialty
@@ -84,17 +85,19 @@ def check_committee_size(
         )
 
 
-def check_validity(valid_from: date, valid_to: date) -> None:
-    """Refuse a filing or an expert's term that ends before it starts or lasts over three years.
+def check_validity(
+    valid_from: date, valid_to: date, *, years: int = MAXIMUM_VALIDITY_YEARS
+) -> None:
+    """Refuse a filing or an expert's term that ends before it starts or lasts over `years`.
 
     R06, R10. Raises CommitteeRuleError.
     """
     if valid_to < valid_from:
         raise CommitteeRuleError(N_("The end of the validity lies before its start. Correct it."))
-    if valid_to > _add_years(valid_from, MAXIMUM_VALIDITY_YEARS):
+    if valid_to > _add_years(valid_from, years):
         raise CommitteeRuleError(
             N_("The validity is at most %(years)s years. Choose an earlier end."),
-            years=MAXIMUM_VALIDITY_YEARS,
+            years=years,
         )
 
 

@@ -68,8 +68,9 @@ class PortalAuthView(BaseView):
         if lockout.is_locked(login.upper(), address):
             flash(
                 _(
-                    "Too many wrong passwords. Sign-in is locked for 15 minutes; "
-                    "or ask your unit to reset the password."
+                    "Too many wrong passwords. Sign-in is locked for %(minutes)s minutes; "
+                    "or ask your unit to reset the password.",
+                    minutes=lockout.lock_minutes(),
                 ),
                 "danger",
             )

@@ -15,7 +15,12 @@ from flask_appbuilder.security.sqla.models import Role
 from sqlalchemy import select
 
 from app.crypto import keyring
-from app.domain.accounts import NewPerson, require_may_create_account, require_strong_password
+from app.domain.accounts import (
+    NewPerson,
+    PasswordProfile,
+    require_may_create_account,
+    require_strong_password,
+)
 from app.domain.errors import (
     ConflictError,
     NotPermittedError,
@@ -396,7 +401,8 @@ def change_own_password(
         raise RuleViolation(N_("The two new passwords differ. Type the new one twice."))
     if verify_password(account.password, new):
         raise WeakPasswordError(N_("The new password is the old one. Choose another."))
-    require_strong_password(new, login=account.username)
+    profile = PasswordProfile(minimum_length=int(parameter("password_minimum_length")))
+    require_strong_password(new, login=account.username, profile=profile)
     account.password = hash_password(new)
     account.must_change_password = False
     account.password_changed_at = now

@@ -124,11 +124,12 @@ def publish_call(
     if is_late(call, now=now) and not call.late_reason:
         raise RuleViolation(
             N_(
-                "The call had to be published by %(latest)s, 30 days before the window opens "
+                "The call had to be published by %(latest)s, %(days)s days before the window opens "
                 "(notice 四(一)). Ask the provincial HRSS department to enter its ground, then "
                 "publish."
             ),
             latest=window_of(call.plan_line).latest_call_on.isoformat(),
+            days=window_of(call.plan_line).call_lead_days,
         )
     call.state, call.published_at = CallState.PUBLISHED, now
     call.version += 1

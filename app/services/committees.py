@@ -63,7 +63,12 @@ def committee_sizes() -> CommitteeSizes:
         intermediate_series=parameter("committee_size_intermediate_series"),
         intermediate_specialty=parameter("committee_size_intermediate_specialty"),
         junior=parameter("committee_size_junior_series"),
+        junior_specialty=parameter("committee_size_junior_specialty"),
     )
+
+
+def _check_validity(valid_from: date, valid_to: date) -> None:
+    check_validity(valid_from, valid_to, years=int(parameter("filing_validity_years")))
 
 
 def check_committee(committee: Committee, *, actor: Actor) -> None:
@@ -141,7 +146,7 @@ def _check_draft(committee: Committee, draft: FilingDraft) -> None:
             N_("A committee has an odd number of members, not %(size)s. Add or remove one."),
             size=draft.member_size,
         )
-    check_validity(draft.valid_from, draft.valid_to)
+    _check_validity(draft.valid_from, draft.valid_to)
     if not draft.levels or not set(draft.levels) <= LEVELS[committee.level]:
         raise CommitteeRuleError(
             N_(
@@ -193,7 +198,7 @@ def _require_rules(filing: AuthorityFiling, *, has_exemption: bool) -> None:
         sizes=committee_sizes(),
         approved_minimum=approved,
     )
-    check_validity(filing.valid_from, filing.valid_to)
+    _check_validity(filing.valid_from, filing.valid_to)
     if not filing.authorities:
         raise CommitteeRuleError(N_("The filing names no level. Choose what may be reviewed."))
     rival = find_overlap(filing)

@@ -28,6 +28,7 @@ from app.services.audit import record
 from app.services.committees import require_convener
 from app.services.people import find_person
 from app.services.permissions import role_by_name
+from app.services.settings import parameter
 
 LOWEST_TITLE = {
     CommitteeLevel.SENIOR: TitleLevel.ASSOCIATE_SENIOR,
@@ -56,7 +57,7 @@ def add_expert(draft: ExpertDraft, *, actor: Actor, now: datetime) -> Expert:
     Raises NotPermittedError, RuleViolation, ConflictError, CommitteeRuleError.
     """
     _require_office(actor)
-    check_validity(draft.term_from, draft.term_to)
+    _check_term(draft.term_from, draft.term_to)
     person = find_person(identity_hash(draft.identity_number))
     account = (
         db.session.scalar(select(Account).where(Account.person_id == person.id)) if person else None
@@ -105,6 +106,10 @@ def add_expert(draft: ExpertDraft, *, actor: Actor, now: datetime) -> Expert:
     return expert
 
 
+def _check_term(term_from: date, term_to: date) -> None:
+    check_validity(term_from, term_to, years=int(parameter("expert_term_years")))
+
+
 def _require_catalogue(series_id: int, specialty_id: int | None) -> None:
     if db.session.get(Series, series_id) is None:
         raise RuleViolation(N_("Choose the series from the list."))
@@ -118,7 +123,7 @@ def renew_term(
 ) -> Expert:
     """Give an expert a new term of at most three years (R10)."""
     _require_office(actor)
-    check_validity(term_from, term_to)
+    _check_term(term_from, term_to)
     expert = db.session.get_one(Expert, expert_id, with_for_update={"of": Expert})
     before = {"term": [expert.term_from.isoformat(), expert.term_to.isoformat()]}
     expert.term_from, expert.term_to, expert.is_active = term_from, term_to, True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.plan import PlanWindow
 from app.models import PlanLine
+from app.services.settings import parameter
 
 
 def window_of(line: PlanLine) -> PlanWindow:
@@ -15,4 +16,5 @@ def window_of(line: PlanLine) -> PlanWindow:
         receipt_due_at=line.receipt_due_at,
         policy_review_due_on=line.policy_review_due_on,
         online_review_due_on=line.online_review_due_on,
+        call_lead_days=int(parameter("call_days_before_window")),
     )

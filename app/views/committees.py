@@ -43,6 +43,7 @@ from app.models import (
 )
 from app.security.actors import current_actor
 from app.services import calls, committee_setup, committees, experts
+from app.services.settings import parameter
 from app.services.windows import window_of
 from app.views import forms as f
 from app.views.base import READ, scoped
@@ -187,7 +188,12 @@ class CommitteeView(RecordView):
     @has_access
     def add(self) -> Any:
         """Build a committee."""
-        given = {"is_active": True, "representative_works": 0, "member_size": 11}
+        given = {
+            "is_active": True,
+            "representative_works": 0,
+            "member_size": 11,
+            "has_oral_defence": parameter("oral_defence_default"),
+        }
         return self._answer(CommitteeForm(data=given), None, _("Add a review committee"))
 
     @expose("/edit/<pk>", methods=["GET", "POST"])

@@ -96,10 +96,10 @@ def number(
     return IntegerField(label, rules, description=hint, widget=PortalInput("number"))
 
 
-def tick(label: Any, *, required: bool = False, hint: Any = "") -> Any:
+def tick(label: Any, *, required: bool = False, hint: Any = "", default: bool = False) -> Any:
     """A box to tick; a required one must be ticked."""
     rules = [validators.DataRequired()] if required else []
-    return BooleanField(label, rules, description=hint)
+    return BooleanField(label, rules, description=hint, default=default)
 
 
 def day(label: Any, *, required: bool = True, hint: Any = "") -> Any:

@@ -22,7 +22,7 @@ from app.models import (
     Unit,
     UnitCodeAlias,
 )
-from app.services import calls, committees, units
+from app.services import calls, committees, settings, units
 from app.services.committees import FilingDraft
 from tests.conftest import at
 from tests.factories import staff
@@ -89,6 +89,12 @@ class TestFilings:
             select(AuditEntry).where(AuditEntry.action == "approve_filing")
         ).one()
         assert (filing.state, entry.reason) == (FilingState.APPROVED, "系统故障，省厅同意")
+
+    def test_the_province_sets_how_long_a_filing_is_valid(self) -> None:
+        settings.set_parameter("filing_validity_years", 1)
+
+        with pytest.raises(CommitteeRuleError, match="at most 1 years"):
+            new_filing()
 
     def test_approval_is_the_provinces(self) -> None:
         filing = file_it(new_filing())

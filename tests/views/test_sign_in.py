@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from app.extensions import db
 from app.models import Account, AuditEntry
 from app.security import lockout
+from app.services import settings
 from tests.conftest import PASSWORD
 
 SignIn = Callable[[str], FlaskClient]
@@ -70,13 +71,26 @@ def test_wrong_sign_in_is_refused_with_equal_words(
 
 
 def test_fifth_wrong_password_locks_even_the_right_one(client: FlaskClient) -> None:
-    for _ in range(lockout.MAX_FAILURES):
+    for _ in range(5):
         assert post(client, "province", "wrong") == 401
     assert post(client, "province", PASSWORD) == 429
 
 
+def test_the_province_sets_how_many_wrong_passwords_lock(client: FlaskClient) -> None:
+    settings.set_parameter("login_lock_attempts", 3)
+    settings.set_parameter("login_lock_minutes", 30)
+    db.session.flush()
+
+    for _ in range(3):
+        assert post(client, "province", "wrong") == 401
+    refused = client.post("/login/", data={"login": "province", "password": PASSWORD})
+
+    assert refused.status_code == 429
+    assert "登录已锁定 30 分钟" in refused.get_data(as_text=True)
+
+
 def test_lock_holds_for_the_account_at_that_address_only(app: Flask) -> None:
-    for _ in range(lockout.MAX_FAILURES):
+    for _ in range(5):
         post(app.test_client(), "province", "wrong")
     elsewhere = app.test_client().post(
         "/login/",
@@ -88,7 +102,7 @@ def test_lock_holds_for_the_account_at_that_address_only(app: Flask) -> None:
 
 
 def test_right_password_forgets_the_failures(client: FlaskClient, app: Flask) -> None:
-    for _ in range(lockout.MAX_FAILURES - 1):
+    for _ in range(5 - 1):
         post(client, "province", "wrong")
     assert post(client, "province", PASSWORD) == 302
     assert not lockout.is_locked("PROVINCE", "127.0.0.1")
