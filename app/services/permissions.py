@@ -27,7 +27,8 @@ def install(appbuilder: Any) -> None:
 
 
 def _grant_view(manager: Any, view: Any) -> None:
-    """Give each role of `view.grants` its permissions, and the view's menu entries."""
+    """Give each role of `view.grants` its permissions, and the view's menu entries where it may
+    open the page they lead to."""
     own = _permissions_on(manager, view.class_permission_name)
     entries = [
         found
@@ -37,7 +38,9 @@ def _grant_view(manager: Any, view: Any) -> None:
     for role_name, wanted in getattr(view, "grants", {}).items():
         role = manager.find_role(role_name.value)
         chosen = [row for name, row in own.items() if "*" in wanted or name in wanted]
-        role.permissions.extend(row for row in chosen + entries if row not in role.permissions)
+        if "*" in wanted or f"can_{view.default_view}" in wanted:
+            chosen += entries
+        role.permissions.extend(row for row in chosen if row not in role.permissions)
 
 
 def _permissions_on(manager: Any, view_name: str) -> dict[str, Any]:

@@ -17,6 +17,17 @@ CATEGORIES = {
     "system": _("System"),
 }
 
+ICONS = {
+    "work": "list-check",
+    "applications": "clipboard-check",
+    "publicity": "speakerphone",
+    "review": "gavel",
+    "results": "certificate",
+    "master": "database",
+    "screens": "layout-dashboard",
+    "system": "settings",
+}
+
 
 def add_screen(
     appbuilder: Any,
@@ -38,5 +49,6 @@ def add_screen(
         label=label,
         icon=icon,
         category=category,
+        category_icon=ICONS[category],
         category_label=CATEGORIES[category],
     )

@@ -11,14 +11,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser import journey
-from tests.browser.window import Window, start_chromium
+from tests.browser.window import Shoot, Window, start_chromium
 from tests.instance import ROOT, Instance, running_portal
 from tests.story.journal import Journal
 from tests.story.world import World
@@ -44,7 +44,9 @@ def programs() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def portal(programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def portal(
+    programs: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Instance]:
     """A portal of our own, on 3 August 2022 at nine."""
     var = tmp_path_factory.mktemp("browser") / "var"
     with running_portal(var, AUTH_RATE_LIMIT=MANY_SIGN_INS) as instance:
@@ -77,15 +79,15 @@ def window(
 
 
 @pytest.fixture(scope="session")
-def shoot(request: pytest.FixtureRequest, window: Window) -> Callable[[str], None]:
+def shoot(request: pytest.FixtureRequest, window: Window) -> Shoot:
     """shoot("work"): with --screenshots=FOLDER, keep the window as it is now as FOLDER/work.png."""
     folder = request.config.getoption("--screenshots")
 
-    def keep(name: str) -> None:
+    def keep(name: str, clip: dict[str, int] | None = None) -> None:
         if not folder:
             return
         Path(folder).mkdir(parents=True, exist_ok=True)
-        picture = window.picture()
+        picture = window.picture(clip)
         assert len(picture) <= LARGEST_PICTURE, f"{name}.png has {len(picture)} bytes"
         Path(folder, f"{name}.png").write_bytes(picture)
 
@@ -93,7 +95,7 @@ def shoot(request: pytest.FixtureRequest, window: Window) -> Callable[[str], Non
 
 
 @pytest.fixture(scope="session")
-def applied(window: Window, world: World, shoot: Callable[[str], None]) -> journey.Applied:
+def applied(window: Window, world: World, shoot: Shoot) -> journey.Applied:
     """王敏's application, made and submitted on a phone."""
     return journey.apply(window, world, shoot)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from tests.browser.window import DESK, PHONE, Window
+from tests.browser.window import DESK, PHONE, Shoot, Window
 from tests.story.applying import CHOICES, COMMITTEE, OPTIONAL, SERIES
 from tests.story.files import make_pdf, make_png
 from tests.story.world import Draft, World
@@ -21,6 +20,23 @@ HANDLER = "刘伟"
 NODES = ("nmhousing", "nanming", "guiyang")
 SHOWN_WHEN_DONE = 4
 """The picture of the task list is taken after so many sections."""
+
+
+IS_MARKED = """
+return [arguments[0], arguments[0].closest(".ts-control")].filter(Boolean).some((element) => {
+  const style = getComputedStyle(element);
+  const hasOutline = style.outlineStyle !== "none" && style.outlineWidth !== "0px";
+  return hasOutline || style.boxShadow !== "none";
+});
+"""
+CHOOSE = """
+const [select, wanted] = arguments;
+const option = [...select.options].find((o) => o.value === wanted || o.text.includes(wanted));
+if (!option) return false;
+if (select.tomselect) select.tomselect.setValue(option.value);
+else select.value = option.value;
+return true;
+"""
 
 
 @dataclass
@@ -43,7 +59,7 @@ def enter_as(window: Window, world: World, name: str) -> Window:
 # --------------------------------------------------------------------------- the applicant
 
 
-def apply(window: Window, world: World, shoot: Callable[[str], None]) -> Applied:
+def apply(window: Window, world: World, shoot: Shoot) -> Applied:
     """Apply on a phone, from sign-in to the receipt, the button of submission pressed twice."""
     window.resize(PHONE)
     before = len(window.visited)
@@ -80,15 +96,13 @@ def choose(window: Window, css: str, text: str) -> None:
     select.select_by_index(next(i for i, shown in enumerate(texts) if shown.startswith(text)))
 
 
-def _fill_sections(
-    window: Window, found: Applied, folder: Path, shoot: Callable[[str], None]
-) -> None:
+def _fill_sections(window: Window, found: Applied, folder: Path, shoot: Shoot) -> None:
     window.open(found.draft.mine)
     links = [link.get_attribute("href") or "" for link in window.find_all("a[href*='/sections/']")]
     sections = list(dict.fromkeys(link.split("#")[0] for link in links))
     for place, address in enumerate(sections):
         if place == SHOWN_WHEN_DONE:
-            window.open(found.draft.mine)
+            window.open(found.draft.mine).show(".card:has(.task-list)")
             shoot("apply")
         window.open(address)
         found.files += _attach(window, folder, optional=True)
@@ -182,19 +196,14 @@ def tab_to(window: Window, css: str, *, most: int = 120) -> None:
             break
     else:
         raise AssertionError(f"{css} cannot be reached with Tab")
-    outline = window.run(
-        "const s = getComputedStyle(arguments[0]);"
-        "return [s.outlineStyle !== 'none' && s.outlineWidth !== '0px', s.boxShadow !== 'none']",
-        target,
-    )
-    assert any(outline), f"one cannot see that {css} has the focus"
+    assert window.run(IS_MARKED, target), f"one cannot see that {css} has the focus"
 
 
 # --------------------------------------------------------------------------- those who handle it
 
 
-def record(window: Window, world: World, name: str) -> Window:
-    """The record page, reached from the work items."""
+def open_work_item(window: Window, world: World, name: str) -> Window:
+    """Open the record page from the work items."""
     enter_as(window, world, name).open("/work/")
     number = world.drafts[APPLICANT].number
     rows = [row for row in window.find_all("tr[data-href]") if number in row.text]
@@ -202,12 +211,30 @@ def record(window: Window, world: World, name: str) -> Window:
     return window.press(rows[0].find_element("css selector", "a"))
 
 
+def open_record(window: Window, world: World, name: str) -> Window:
+    """Open the record page."""
+    enter_as(window, world, name)
+    return window.open(f"/applications/show/{world.drafts[APPLICANT].key}")
+
+
 def act(window: Window, world: World, name: str, action: str, **entries: str) -> Window:
     """Perform an action of the record page, with entries in its form by the names of fields."""
-    record(window, world, name).follow(f"/{action}")
+    open_record(window, world, name).follow(f"/{action}")
     for field_name, text in entries.items():
         fill(window, field_name, text)
     return submit(window)
+
+
+def prove_posting(window: Window, world: World, name: str, posted: tuple[str, str]) -> Window:
+    """Upload the proof of the posting on site."""
+    open_record(window, world, name).follow("/publicities/show/").follow("/publicities/prove/")
+    with TemporaryDirectory(prefix="uploads-") as folder:
+        file = Path(folder, "proof.pdf")
+        file.write_bytes(make_pdf("posted"))
+        window.find("main [name=file]").send_keys(str(file))
+        fill(window, "posted_from", posted[0])
+        fill(window, "posted_to", posted[1])
+        return submit(window)
 
 
 def submit(window: Window) -> Window:
@@ -242,11 +269,7 @@ def fill(window: Window, name: str, text: str) -> None:
 def choose_anywhere(window: Window, name: str, text: str) -> None:
     """Choose by text or value, in a plain drop-down or behind a picker."""
     chosen = window.run(
-        "const select = arguments[0], wanted = arguments[1];"
-        "const option = [...select.options].find((o) => o.value === wanted || o.text.includes(wanted));"
-        "if (!option) return false;"
-        "if (select.tomselect) select.tomselect.setValue(option.value); else select.value = option.value;"
-        "return true;",
+        CHOOSE,
         window.find(f"main [name='{name}']"),
         text,
     )

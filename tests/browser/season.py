@@ -12,13 +12,14 @@ from typing import Any
 from app import create_app
 from app.extensions import unit_of_work
 from app.provision import addresses_only, environment
-from app.services import ballots, publicity, results
+from app.services import ballots, meetings, publicity, results
 from tests.conftest import at
 from tests.services import review_factory as factory
 
 FINISHED = ("周涛", "田甜")
 RUNNING = "孙悦"
-PRESENT = 6
+PRESENT = 8
+SEED = "b1946ac92492d2347c6235b4d2611184"
 VOTERS_SO_FAR = 2
 
 
@@ -50,11 +51,17 @@ def finish_meeting() -> dict[str, Any]:
 def begin_meeting() -> dict[str, Any]:
     """A meeting in session: opinions written, the ballot open, not everybody has voted."""
     with unit_of_work():
-        meeting = factory.plan_meeting(RUNNING)
-        members = factory.open_meeting(meeting, PRESENT)
+        meeting = factory.plan_meeting(RUNNING, committee_name=factory.SENIOR)
+        factory.draw(meeting, SEED)
+        factory.accept_all(meeting)
+        office = factory.office_of(factory.SENIOR)
+        meetings.convene_meeting(meeting.id, actor=office, now=factory.NOVEMBER)
+        members = factory.sign_in(meeting, PRESENT)
+        chair = factory.chair_of(meeting)
+        meetings.open_meeting(meeting.id, actor=chair, now=factory.ON_THE_DAY)
         item = meeting.items[0]
         factory.write_opinions(meeting, item)
-        ballots.open_ballot(item.id, actor=factory.chair_of(meeting), now=factory.ON_THE_DAY)
+        ballots.open_ballot(item.id, actor=chair, now=factory.ON_THE_DAY)
         choices = [factory.BallotChoice.YES] * VOTERS_SO_FAR
         factory.vote(item, members[1:], *choices)
         return {

@@ -6,12 +6,18 @@ import pytest
 
 from tests.browser import journey
 from tests.browser.journey import Applied
-from tests.browser.window import Window
+from tests.browser.window import DESK, Shoot, Window
 from tests.story.world import World
 
 pytestmark = pytest.mark.browser
 
 FEWEST_PAGES = 20
+
+
+def test_home_names_the_window_that_is_open(window: Window, world: World, shoot: Shoot) -> None:
+    window.resize(DESK).open("/public/")
+    assert "2022-08-05 17:00" in window.text
+    shoot("public-home")
 
 
 def test_applicant_applies_on_a_phone_and_a_double_click_gives_one_receipt(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -16,6 +18,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
+Shoot = Callable[..., None]
+"""shoot(name, clip=None): keep a picture of the window."""
 PHONE, DESK = 360, 1280
 HEIGHTS = {PHONE: 780, DESK: 800}
 PATIENCE = 90
@@ -38,7 +42,7 @@ const width = window.innerWidth, root = document.documentElement;
 if (Math.max(root.scrollWidth, document.body.scrollWidth) <= width) return [];
 return [...document.querySelectorAll("body *")]
   .filter((e) => e.getBoundingClientRect().right > width + 1)
-  .map((e) => `${e.tagName.toLowerCase()}.${e.className} to ${Math.round(e.getBoundingClientRect().right)}`)
+  .map((e) => `${e.tagName}.${e.className} to ${Math.round(e.getBoundingClientRect().right)}`)
   .slice(0, 5).concat([`the page is ${root.scrollWidth} wide, the window ${width}`]);
 """
 LOADED = "return document.readyState === 'complete'"
@@ -90,6 +94,10 @@ class Window:
         """All elements for a CSS selector now."""
         return self.driver.find_elements(By.CSS_SELECTOR, css)
 
+    def show(self, css: str) -> None:
+        """Scroll until an element stands at the top of the window."""
+        self.run("arguments[0].scrollIntoView({behavior: 'instant'})", self.find(css))
+
     def link(self, part: str, text: str = "") -> WebElement:
         """The first link whose address and label contain these."""
         for found in self.find_all(f"a[href*='{part}']"):
@@ -107,7 +115,8 @@ class Window:
 
     def until(self, holds: Any) -> Any:
         """Wait until something holds; what it gave."""
-        return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(holds)
+        passing = (NoSuchElementException, StaleElementReferenceException)
+        return WebDriverWait(self.driver, PATIENCE, 0.05, passing).until(holds)
 
     # ---- going about
 
@@ -160,15 +169,15 @@ class Window:
         """Switch the scripts of pages on or off."""
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
 
-    def picture(self) -> bytes:
-        """The window as PNG; a phone's twice as fine."""
+    def picture(self, clip: dict[str, int] | None = None) -> bytes:
+        """The window as PNG, or a part of it (x, y, width, height); a phone's twice as fine."""
         metrics = {"width": self.width, "height": HEIGHTS[self.width], "mobile": False}
         fine = {"deviceScaleFactor": 2 if self.width == PHONE else 1}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics | fine)
-        self.run("window.scrollTo({top: 0, behavior: 'instant'})")
-        picture = self.driver.get_screenshot_as_png()
+        wanted = {"format": "png"} | ({"clip": clip | {"scale": 1}} if clip else {})
+        answer = self.driver.execute_cdp_cmd("Page.captureScreenshot", wanted)
         self.resize(self.width)
-        return picture
+        return b64decode(answer["data"])
 
     # ---- people
 

@@ -1,0 +1,105 @@
+"""Pickers, search and rows, by mouse and by keyboard."""
+
+from __future__ import annotations
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.browser import journey
+from tests.browser.window import DESK, Shoot, Window
+from tests.story.world import World
+
+pytestmark = pytest.mark.browser
+
+PARENT = "select#parent"
+NANMING = "南明区人力资源和社会保障局"
+
+
+@pytest.fixture
+def desk(window: Window, world: World) -> Window:
+    """The provincial department at its desk."""
+    return journey.enter_as(window, world, "province").resize(DESK)
+
+
+def picker(window: Window, select: str) -> WebElement:
+    """The input of the picker that stands for a select."""
+    window.find(f"{select} + .ts-wrapper")
+    return window.find(f"{select} + .ts-wrapper input")
+
+
+def chosen(window: Window, select: str) -> str:
+    """The text of what the select behind a picker sends."""
+    found: str = window.run(
+        "const s = document.querySelector(arguments[0]); return s.selectedOptions[0]?.text ?? ''",
+        select,
+    )
+    return found
+
+
+def options(window: Window, select: str) -> list[WebElement]:
+    """What a picker offers now."""
+    return window.find_all(f"{select} + .ts-wrapper .ts-dropdown .option")
+
+
+def forget(window: Window) -> None:
+    """Leave the form as if nothing had been entered."""
+    window.run("document.querySelector('form[data-changed]')?.removeAttribute('data-changed')")
+
+
+def test_picker_finds_by_name_with_the_mouse(desk: Window) -> None:
+    desk.open("/units/add")
+    field = picker(desk, PARENT)
+    desk.click(desk.find(f"{PARENT} + .ts-wrapper .ts-control"))
+    field.send_keys("南明区人力")
+    desk.until(lambda _d: [o.text for o in options(desk, PARENT)] == [NANMING])
+    desk.until(lambda _d: options(desk, PARENT)[0].click() or True)
+    assert chosen(desk, PARENT) == NANMING
+    forget(desk)
+
+
+def test_picker_finds_by_pinyin_initials_with_the_keyboard(desk: Window) -> None:
+    desk.open("/units/add")
+    picker(desk, PARENT)
+    journey.tab_to(desk, f"{PARENT} + .ts-wrapper input")
+    journey.type_keys(desk, *"nmqrl")
+    desk.until(lambda _d: NANMING in [o.text for o in options(desk, PARENT)])
+    journey.type_keys(desk, Keys.ENTER)
+    assert chosen(desk, PARENT) == NANMING
+    forget(desk)
+
+
+def test_picker_says_when_nothing_fits(desk: Window) -> None:
+    desk.open("/units/add")
+    field = picker(desk, PARENT)
+    desk.click(desk.find(f"{PARENT} + .ts-wrapper .ts-control"))
+    field.send_keys("查无此单位")
+    desk.until(lambda _d: desk.find_all(f"{PARENT} + .ts-wrapper .no-results"))
+    forget(desk)
+
+
+def test_j_and_k_move_and_enter_opens(desk: Window) -> None:
+    desk.open("/units/list/")
+    rows = desk.find_all("table[data-rows] tbody tr")
+    wanted = rows[1].get_attribute("data-href") or ""
+    journey.type_keys(desk, "j", "j", "j", "k")
+    assert desk.find("tr.is-current") == rows[1]
+    with desk.leaving():
+        journey.type_keys(desk, Keys.ENTER)
+    assert desk.path == wanted.split("?")[0]
+
+
+def test_slash_goes_to_the_search(desk: Window) -> None:
+    desk.open("/units/list/")
+    journey.type_keys(desk, "/")
+    field = desk.focused()
+    assert field.tag_name == "input"
+    journey.type_keys(desk, "j")
+    assert field.get_attribute("value") == "j"
+    assert not desk.find_all("tr.is-current")
+
+
+def test_plan_is_shown_as_a_picture(desk: Window, shoot: Shoot) -> None:
+    desk.open("/plans/list/").press("main tr[data-href] a")
+    desk.show(".card:has(.plan-svg)")
+    shoot("plan")
