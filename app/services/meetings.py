@@ -263,7 +263,7 @@ def arrange_application(
     *,
     group_name: str = "",
     defence_at: str = "",
-    outside_experts: str = "",
+    is_sent_outside: bool = False,
     actor: Actor,
     now: datetime,
     expected_version: int | None = None,
@@ -281,7 +281,7 @@ def arrange_application(
         ):
             item.group_name = group_name.strip()
         return Effects(
-            data={"group": group_name, "defence": defence_at, "outside": bool(outside_experts)},
+            data={"group": group_name, "defence": defence_at, "outside": is_sent_outside},
             holder_unit_id=application.holder_unit_id,
             due=review_due(application),
         )

@@ -25,6 +25,7 @@ from app.services import (
     employer,
     facts,
     lapses,
+    meetings,
     policy_review,
     publicity,
     routing,
@@ -34,7 +35,9 @@ from app.services.actors import Actor
 from app.services.certificates import certificate_of
 from app.services.committee_choice import committees_that_fit
 from app.services.form_definition import PLEDGE, Label
+from app.services.settings import parameter
 from app.views import forms as f
+from app.views.presentation import show_instant
 
 TARGET_LABELS = {
     ReturnTarget.APPLICANT: _l("To the applicant: the content has to be corrected"),
@@ -138,6 +141,7 @@ def _tick_automatic() -> Any:
     return f.tick(
         _l("Forward automatically when the publicity ends without objection"),
         hint=_l("Needs the proof of the posting on site by the end of the publicity."),
+        default=bool(parameter("auto_forward_default")),
     )
 
 
@@ -573,6 +577,30 @@ def _revoke(call: Call, form: Any) -> Any:
     )
 
 
+def _arrange_fields(call: Call) -> dict[str, Any]:
+    fields: dict[str, Any] = {"group_name": f.text(_l("Group of experts"), longest=40)}
+    if call.application.committee.has_oral_defence:
+        fields["defence_at"] = _instant(_l("Oral defence at"))
+    if call.application.committee.representative_works:
+        fields["is_sent_outside"] = f.tick(
+            _l("The representative works are sent to experts outside")
+        )
+    return fields
+
+
+def _arrange(call: Call, form: Any) -> Any:
+    defence_at = form.data.get("defence_at")
+    return meetings.arrange_application(
+        call.application.id,
+        group_name=form.group_name.data or "",
+        defence_at=show_instant(defence_at),
+        is_sent_outside=bool(form.data.get("is_sent_outside")),
+        actor=call.actor,
+        now=call.now,
+        expected_version=form.version,
+    )
+
+
 SPECS: Mapping[Action, FormSpec] = {
     Action.PUBLICIZE: FormSpec(_publicize_fields, _publicize, _publicize_note),
     Action.CONFIRM: FormSpec(_confirm_fields, _confirm, _confirm_note),
@@ -580,6 +608,7 @@ SPECS: Mapping[Action, FormSpec] = {
     Action.START_POLICY_REVIEW: FormSpec(_no_fields, _start),
     Action.ACCEPT: FormSpec(_accept_fields, _accept),
     Action.RESUBMIT: FormSpec(_answer_fields, _answer),
+    Action.ARRANGE: FormSpec(_arrange_fields, _arrange),
     Action.RETURN: FormSpec(
         _return_fields, _return, _return_note, template="applications/return.html"
     ),

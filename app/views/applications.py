@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -427,7 +427,18 @@ def _who(event: ApplicationEvent) -> str:
 
 
 def _why(event: ApplicationEvent) -> str:
+    if event.action is Action.ARRANGE:
+        return "；".join(_arranged(event.data))
     return "：".join(part for part in (event.data.get("reason_name", ""), event.reason) if part)
+
+
+def _arranged(data: Mapping[str, Any]) -> Iterator[str]:
+    if data.get("group"):
+        yield _("Group of experts: %(group)s", group=data["group"])
+    if data.get("defence"):
+        yield _("Oral defence at %(time)s", time=data["defence"])
+    if data.get("outside"):
+        yield _("The representative works are sent to experts outside")
 
 
 def changes_of(row: Application) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from flask_login import current_user
 from app import clock
 from app.domain.calendar import BEIJING
 from app.domain.workflow import ACTION_LABELS, ROLE_LABELS, STATE_LABELS, Action, ActorRole, State
-from app.services import rehearsal
+from app.services import notifications, rehearsal
 
 
 def register(app: Flask) -> None:
@@ -64,7 +64,15 @@ def _public_nav(*, signed_in: bool) -> list[tuple[str, str]]:
     ]
     if signed_in and current_user.person_id:
         nav.insert(0, (gettext("My applications"), "/"))
+        nav.append((_notifications_in_words(), url_for("NotificationView.home")))
     return nav
+
+
+def _notifications_in_words() -> str:
+    unread = notifications.count_unread(current_user.id)
+    return (
+        gettext("Notifications (%(count)s)", count=unread) if unread else gettext("Notifications")
+    )
 
 
 def show_instant(value: datetime | None) -> str:

@@ -323,6 +323,22 @@ def test_forms_of_the_office_open(sign_in, clock_at, action):
     page(sign_in(OFFICE), f"/applications/do/{application.id}/{action}")
 
 
+def test_office_arranges_group_and_defence_on_a_form_of_its_own(sign_in, clock_at):
+    application = make_application(State.ACCEPTED)
+    application.committee.has_oral_defence = True
+    db.session.flush()
+    clock_at(REVIEWED_AT)
+    client = sign_in(OFFICE)
+    assert "/arrange" in page(client, f"/applications/show/{application.id}")
+
+    answer = act(client, application, "arrange", group_name="建筑组", defence_at="2022-11-18T09:00")
+
+    assert answer.status_code == 303
+    assert state_of(application) is State.ACCEPTED
+    said = page(client, f"/applications/show/{application.id}")
+    assert "评议组：建筑组；答辩时间：2022-11-18 09:00" in said
+
+
 def test_hrss_decides_a_withdrawal_and_changes_a_route(sign_in, clock_at):
     application = make_application(State.IN_ROUTING)
     clock_at(PUSHED_AT)
