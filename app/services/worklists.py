@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 
@@ -18,6 +18,7 @@ from app.models import (
     AuthorityFiling,
     Committee,
     EvaluationPlan,
+    Lapse,
     Objection,
     Person,
     PlanLine,
@@ -29,9 +30,11 @@ from app.models import (
     Unit,
     WithdrawalRequest,
 )
+from app.orm import TZDateTime
 from app.services.actors import Actor
 from app.services.settings import load_calendar
 
+HOURS_SHOWN = timedelta(hours=24)
 LIMIT = 200
 """The most items a page lists; the earliest due come first."""
 
@@ -255,6 +258,43 @@ def count_by_line(criterion: ColumnElement[bool], plan_year: int) -> list[Figure
         .order_by(PlanLine.number)
     )
     return [Figure(line, state, count) for line, state, count in rows]
+
+
+def count_submissions_by_hour(
+    criterion: ColumnElement[bool], *, now: datetime
+) -> list[tuple[datetime, int]]:
+    """Submissions of a scope in each of the last hours of the windows open now; hours without any
+    are left out, empty where no window is open."""
+    hour = func.date_trunc("hour", Application.submitted_at, type_=TZDateTime)
+    rows = db.session.execute(
+        select(hour, func.count())
+        .join(PlanLine, PlanLine.id == Application.plan_line_id)
+        .where(
+            criterion,
+            PlanLine.applications_open_at <= now,
+            PlanLine.applications_close_at >= now,
+            Application.submitted_at > now - HOURS_SHOWN,
+        )
+        .group_by(hour)
+        .order_by(hour)
+    )
+    return [(at, int(count)) for at, count in rows]
+
+
+def count_overruns_by_unit(
+    criterion: ColumnElement[bool], plan_year: int
+) -> list[tuple[str, int, int]]:
+    """(unit, overruns, hours over) of a scope, most overruns first, at most ten units (A5)."""
+    rows = db.session.execute(
+        select(Unit.name, func.count(), func.coalesce(func.sum(Lapse.hours_over), 0))
+        .join(Lapse, Lapse.responsible_unit_id == Unit.id)
+        .join(Application, Application.id == Lapse.application_id)
+        .where(criterion, Application.plan_year == plan_year)
+        .group_by(Unit.id)
+        .order_by(func.count().desc(), Unit.name)
+        .limit(10)
+    )
+    return [(name, int(count), int(hours)) for name, count, hours in rows]
 
 
 def current_plan(*, now: datetime) -> EvaluationPlan | None:

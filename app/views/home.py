@@ -3,6 +3,7 @@ everybody else."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import redirect, url_for
@@ -24,6 +25,7 @@ from app.services import notifications, worklists
 from app.views.base import ALL, PortalView
 from app.views.menu import add_screen
 from app.views.plan_rows import plan_rows
+from app.views.presentation import show_instant
 
 STAFF = tuple(set(ActorRole) - {ActorRole.PUBLIC, ActorRole.SYSTEM, ActorRole.APPLICANT})
 EVERYBODY = (*STAFF, ActorRole.APPLICANT)
@@ -89,7 +91,7 @@ class WorkView(PortalView):
             items=[(item, _link(item)) for item in worklists.list_work_items(actor, now=now)],
             plan=plan,
             plan_lines=plan_rows(plan),
-            figures=_figures(plan) if plan else None,
+            charts=_charts(plan, now) if plan else [],
             now=now,
         )
 
@@ -148,8 +150,40 @@ def _link(item: worklists.WorkItem) -> str:
     return url_for(endpoint, **values)
 
 
-def _figures(plan: EvaluationPlan) -> dict[str, Any]:
-    criterion = read_criterion(Application, current_actor()) & Application.submitted_at.is_not(None)
+def _charts(plan: EvaluationPlan, now: datetime) -> list[dict[str, Any]]:
+    """Figures of one's own scope; a chart without a figure is left out."""
+    scope = read_criterion(Application, current_actor())
+    charts = [_states(scope, plan), _submissions(scope, now), _overruns(scope, plan)]
+    return [each for each in charts if each["labels"]]
+
+
+def _submissions(scope: Any, now: datetime) -> dict[str, Any]:
+    hours = worklists.count_submissions_by_hour(scope, now=now)
+    return {
+        "id": "submissions",
+        "title": gettext("Submissions per hour in the open window"),
+        "head": gettext("Hour"),
+        "labels": [show_instant(hour) for hour, _count in hours],
+        "series": [(gettext("Submissions"), [count for _hour, count in hours])],
+    }
+
+
+def _overruns(scope: Any, plan: EvaluationPlan) -> dict[str, Any]:
+    units = worklists.count_overruns_by_unit(scope, plan.year)
+    return {
+        "id": "overruns",
+        "title": gettext("Overruns by unit"),
+        "head": gettext("Unit"),
+        "labels": [name for name, _count, _hours in units],
+        "series": [
+            (gettext("Overruns"), [count for _name, count, _hours in units]),
+            (gettext("Hours over"), [hours for _name, _count, hours in units]),
+        ],
+    }
+
+
+def _states(scope: Any, plan: EvaluationPlan) -> dict[str, Any]:
+    criterion = scope & Application.submitted_at.is_not(None)
     counted = worklists.count_by_line(criterion, plan.year)
     lines = sorted({figure.line for figure in counted})
     series = [
@@ -163,6 +197,9 @@ def _figures(plan: EvaluationPlan) -> dict[str, Any]:
         for name, states in PHASES
     ]
     return {
+        "id": "figures",
+        "title": gettext("Applications by plan line and stage"),
+        "head": gettext("Plan line"),
         "labels": [str(gettext("Line %(number)s", number=line)) for line in lines],
         "series": [(name, values) for name, values in series if any(values)],
     }
