@@ -294,7 +294,7 @@ def count_overruns_by_unit(
         .order_by(func.count().desc(), Unit.name)
         .limit(10)
     )
-    return [(name, int(count), int(hours)) for name, count, hours in rows]
+    return [(name, int(count), int(hours or 0)) for name, count, hours in rows]
 
 
 def current_plan(*, now: datetime) -> EvaluationPlan | None:
