@@ -17,6 +17,9 @@ from app.models import RehearsalClock
 FIRST_OPENING = datetime.fromisoformat("2022-08-03T09:00:00+08:00")
 """Where a fresh rehearsal begins: in the middle of the first window of Annex 1."""
 
+LATEST = datetime.fromisoformat("2200-01-01T00:00:00+08:00")
+"""The clock goes no further: it never comes back, and near year 9999 no date can be computed."""
+
 CACHED = "rehearsal_offset"
 """Where a database session keeps the offset it has read."""
 
@@ -47,7 +50,8 @@ def start_rehearsal(at: datetime = FIRST_OPENING) -> None:
 
 
 def set_rehearsed_time(at: datetime) -> datetime:
-    """Move the rehearsed clock forward to `at`; RuleViolation when that is not later than now."""
+    """Move the rehearsed clock forward to `at`; RuleViolation when that is earlier than now or
+    beyond LATEST."""
     if not is_rehearsal():
         raise RuleViolation(N_("The clock can only be moved in rehearsal mode."))
     row = db.session.get(RehearsalClock, 1, with_for_update=True, populate_existing=True)
@@ -59,6 +63,8 @@ def set_rehearsed_time(at: datetime) -> datetime:
             N_("The rehearsed clock only moves forward; it is %(now)s. `make reset` starts anew."),
             now=current.strftime("%Y-%m-%d %H:%M"),
         )
+    if at >= LATEST:
+        raise RuleViolation(N_("Enter a date between 1900 and 2200."))
     row.offset_seconds = int((at - clock.real_now()).total_seconds())
     db.session.flush()
     db.session.info[CACHED] = timedelta(seconds=row.offset_seconds)

@@ -58,3 +58,11 @@ def test_command_answers_in_one_line(app: Flask, args: list[str], code: int) -> 
     assert result.exit_code == code
     assert "Traceback" not in result.output
     assert len(result.output.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("instant", ["9999-12-31T23:59:00", "2200-01-01T00:00:00"])
+def test_clock_is_not_set_to_where_no_date_can_be_computed(app: Flask, instant: str) -> None:
+    before = clock.now()
+    with pytest.raises(RuleViolation, match="2200"):
+        rehearsal.set_rehearsed_time(at(instant))
+    assert clock.now() - before < timedelta(minutes=1)
