@@ -248,7 +248,7 @@ class PortalModelView(ModelView):
         if self.datamodel.is_pk_composite():
             return self._deserialize_pk_if_composite(pk)
         column = self.datamodel.get_pk()
-        if column.type.python_type is int and not is_key(str(pk)):
+        if "\0" in str(pk) or (column.type.python_type is int and not is_key(str(pk))):
             abort(404)
         return pk
 

@@ -42,8 +42,13 @@ class PortalForm(FlaskForm):
 
     @property
     def version(self) -> int:
-        """The version the page showed; 0 for anything that is none."""
-        text = self.expected_version.data or ""
+        """The version the page showed; 0 for anything that is none.
+
+        A post without the field must not take over the row's own version: it has seen none.
+        """
+        if self.is_submitted() and not self.expected_version.raw_data:
+            return 0
+        text = str(self.expected_version.data or "")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
 
     def refuse(self, message: str) -> None:

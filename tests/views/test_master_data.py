@@ -168,6 +168,7 @@ def test_filing_is_filed_returned_filed_again_and_approved(sign_in, host, commit
     assert post(office, "file").status_code == 303
     assert post(office, "approve").status_code in {302, 403}
     province = sign_in("province")
+    assert province.post(f"/filings/approve/{filing.id}", data={}).status_code == 409
     assert post(province, "send_back", reason="人数与名册不符").status_code == 303
     assert post(office, "file").status_code == 303
     assert post(province, "approve").status_code == 303

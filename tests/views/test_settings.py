@@ -37,6 +37,11 @@ def test_only_the_auditor_reads_the_audit(sign_in, login, path):
     assert sign_in(login).get(path).status_code in {302, 403}
 
 
+@pytest.mark.parametrize("page", ["show", "edit"])
+def test_key_that_cannot_be_stored_is_not_found(sign_in, page):
+    assert sign_in("sysadmin").get(f"/parameters/{page}/unit%00days").status_code == 404
+
+
 def test_units_do_not_see_the_settings(sign_in):
     client = sign_in("gyhousing")
     for path in LISTS["sysadmin"]:
