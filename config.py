@@ -241,6 +241,7 @@ SQLALCHEMY_ENGINE_OPTIONS = {
     "max_overflow": 2,
     "pool_pre_ping": True,
     "pool_recycle": 1800,
+    "hide_parameters": True,  # an error of the database must not log document numbers
     "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
 }
 SQLALCHEMY_TRACK_MODIFICATIONS = False

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, g, jsonify, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from sqlalchemy.exc import NoResultFound, OperationalError
+from sqlalchemy.exc import DataError, NoResultFound, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from app.domain.errors import DomainError
@@ -26,6 +26,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(NoResultFound, answer_not_found)
     app.register_error_handler(CSRFError, answer_csrf_error)
     app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(DataError, answer_unstorable)
     app.register_error_handler(OperationalError, answer_database_down)
     app.register_error_handler(Exception, answer_unexpected)
 
@@ -89,6 +90,13 @@ def answer_http_error(error: HTTPException) -> Any:
     status = error.code or 500
     message = MESSAGES.get(status, lambda: _("Something went wrong. Try again later."))()
     return respond(status, f"http_{status}", message)
+
+
+def answer_unstorable(error: DataError) -> Any:
+    """A value no column can hold, such as a text with NUL: 400, and the log says where."""
+    db.session.rollback()
+    log.error("value cannot be stored", exc_info=error)
+    return respond(400, "http_400", MESSAGES[400]())
 
 
 def answer_database_down(error: OperationalError) -> Any:

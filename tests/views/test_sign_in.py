@@ -209,3 +209,11 @@ def test_next_never_leads_elsewhere(client: FlaskClient, wanted: str) -> None:
     location = answer.headers["Location"]
     assert location.startswith("/")
     assert not location.startswith(("//", "/\\"))
+
+
+def test_login_that_cannot_be_stored_is_refused_and_not_logged(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post("/login/", data={"login": "520102\x00198803129702", "password": "x"})
+    assert answer.status_code == 400
+    assert "198803129702" not in caplog.text
