@@ -271,6 +271,15 @@ def ticker() -> None:
 @with_appcontext
 def work(queue: str) -> None:
     """Work on QUEUE until stopped."""
+    known = current_app.config["WORKER_QUEUES"]
+    if queue not in known:
+        raise click.ClickException(
+            _(
+                "There is no queue %(queue)s. Give one of %(known)s.",
+                queue=queue,
+                known=", ".join(known),
+            )
+        )
     from app.jobs import worker  # noqa: PLC0415 -- the queue is loaded by its commands alone
 
     worker.work(queue)

@@ -147,9 +147,14 @@ def account(app: Flask) -> Callable[[str], Account]:
 
     def find(name: str) -> Account:
         by_login = db.session.scalar(select(Account).where(Account.username == name))
-        return by_login or db.session.scalars(
-            select(Account).join(Person, Person.id == Account.person_id).where(Person.name == name)
-        ).one()
+        return (
+            by_login
+            or db.session.scalars(
+                select(Account)
+                .join(Person, Person.id == Account.person_id)
+                .where(Person.name == name)
+            ).one()
+        )
 
     return find
 
@@ -173,9 +178,7 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture
-def sign_in(
-    app: Flask, account: Callable[[str], Account]
-) -> Callable[[str], FlaskClient]:
+def sign_in(app: Flask, account: Callable[[str], Account]) -> Callable[[str], FlaskClient]:
     """sign_in("province"): a client signed in through the login page."""
 
     def enter(name: str) -> FlaskClient:

@@ -331,6 +331,8 @@ def set_active(
             N_("%(unit)s is not active. Ask the unit above it to activate it first."),
             unit=account.unit.name,
         )
+    if account.active == is_active:
+        return account
     action = "enable_account" if is_active else "disable_account"
     record(action, account, actor=actor, now=now, reason=reason.strip())
     account.active = is_active

@@ -63,6 +63,9 @@ PLEDGE = (
 )
 """纪律承诺书, article by article (rules R66, R74, R79)."""
 
+LONGEST_OPINION = 4000
+"""Characters of an expert's opinion."""
+
 
 # --------------------------------------------------------------------------- draw
 
@@ -441,6 +444,11 @@ def save_opinion(
     item = lock_item_of(member.meeting_id, application_id)
     if item.ballot_opened_at is not None:
         raise ConflictError(N_("The ballot has been opened; opinions can no longer be changed."))
+    if len(opinion) > LONGEST_OPINION:
+        raise RuleViolation(
+            N_("The opinion is longer than %(longest)s characters. Shorten it."),
+            longest=LONGEST_OPINION,
+        )
     if score is not None and not 0 <= score <= 100:
         raise RuleViolation(N_("A score lies between 0 and 100. Correct it."))
     row = opinion_of(member_id, application_id)

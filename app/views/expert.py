@@ -36,8 +36,6 @@ from app.views.meetings import (
 )
 from app.views.menu import add_screen
 
-LONGEST_OPINION = 4000
-
 OPINION_LABELS = {
     "none": (_l("No opinion yet"), "not_started"),
     "draft": (_l("Draft"), "in_progress"),
@@ -193,7 +191,7 @@ class ExpertView(PortalView):
             may_write=item.ballot_opened_at is None
             and row.state in {MeetingState.CONVENED, MeetingState.OPEN},
             grounds=[(g.value, _(recusals.GROUND_LABELS[g])) for g in RecusalGround],
-            longest=LONGEST_OPINION,
+            longest=panels.LONGEST_OPINION,
         )
         return page, status
 
@@ -248,7 +246,7 @@ class ExpertView(PortalView):
             abort(404)
         ground = request.form.get("ground", "")
         known = {g.value: str(_(recusals.GROUND_LABELS[g])) for g in RecusalGround}
-        words = [known.get(ground, ""), request.form.get("reason", "").strip()[:400]]
+        words = [known.get(ground, ""), request.form.get("reason", "").strip()]
         return self._act(
             seat.id,
             lambda member, who: recusals.recuse(
@@ -391,7 +389,8 @@ def _files(item: MeetingItem, actor: Actor) -> list[Any]:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\0", "")[:LONGEST_OPINION]
+    """The text as the box counts it: browsers send each line break as two characters."""
+    return text.replace("\0", "").replace("\r\n", "\n")
 
 
 def _score(text: str) -> int | None:

@@ -398,6 +398,7 @@ def _utc(instant: datetime) -> str:
 
 
 def _escaped(text: str) -> str:
+    text = " ".join(text.split("\r"))
     return text.replace("\\", "\\\\").replace(";", r"\;").replace(",", r"\,").replace("\n", r"\n")
 
 

@@ -268,6 +268,20 @@ class TestOpinions:
                 now=make.NOVEMBER,
             )
 
+    @pytest.mark.parametrize(("length", "is_kept"), [(4000, True), (4001, False)])
+    def test_an_opinion_is_kept_whole_or_refused(
+        self, seat: tuple[PanelMember, int], length: int, is_kept: bool
+    ) -> None:
+        member, application_id = seat
+        words = {"score": 60, "actor": make.expert_actor(member), "now": make.NOVEMBER}
+        text = "好" * length
+        if is_kept:
+            row = panels.save_opinion(member.id, application_id, opinion=text, **words)
+            assert row.opinion == text
+        else:
+            with pytest.raises(RuleViolation, match="longer"):
+                panels.save_opinion(member.id, application_id, opinion=text, **words)
+
     def test_an_unfinished_opinion_is_not_locked(self, seat: tuple[PanelMember, int]) -> None:
         member, application_id = seat
         actor = make.expert_actor(member)
