@@ -135,7 +135,7 @@ def test_seed_before_upgrade_says_what_to_do(empty_app: Flask) -> None:
     result = empty_app.test_cli_runner().invoke(args=["seed"])
     assert (result.exit_code, result.output) == (
         1,
-        "Error: the database has no tables: run `flask db upgrade` and `flask init` first.\n",
+        "Error: the database has no tables: run `./portal db upgrade` and `./portal init` first.\n",
     )
 
 

@@ -179,7 +179,7 @@ def test_ctrl_c_while_preparing_leaves_nothing(tmp_path: Path) -> None:
             stderr=file,
             start_new_session=True,
         )
-    assert wait_until(lambda: "Preparing" in log.read_text(), seconds=60)
+    assert wait_until(lambda: "正在准备数据库" in log.read_text(encoding="utf-8"), seconds=60)
     os.killpg(process.pid, signal.SIGINT)
 
     assert process.wait(25) == 0
