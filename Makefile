@@ -7,8 +7,8 @@ RUN_READY := .venv/.ready-to-run
 DEV_READY := .venv/.ready-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop run story demo test test-fast test-browser cover format lint types \
-	imports check migrate migration seed reset messages messages-check docs lock catalogues
+.PHONY: help install develop run story demo test test-fast test-browser screenshots cover format lint \
+	types imports check migrate migration seed reset messages messages-check docs lock catalogues
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ test-fast: develop ## Run the tests of the rules alone
 
 test-browser: develop catalogues ## Run the tests in a real browser
 	$(PY) -m pytest -m browser $(PYTEST_ARGS)
+
+screenshots: develop catalogues ## Make the pictures of the README with the browser tests
+	$(PY) -m pytest tests/browser --screenshots docs/img $(PYTEST_ARGS)
 
 cover: develop catalogues ## Run all tests and show the lines and branches they miss
 	$(PY) -m pytest --cov --cov-report=term-missing $(PYTEST_ARGS)

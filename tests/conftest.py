@@ -17,6 +17,7 @@ import pytest
 from flask import Flask, g, request_started
 from flask.testing import FlaskClient
 from sqlalchemy import create_engine, select, text
+from xdist.scheduler import LoadFileScheduling
 
 from app import create_app
 from app.domain.calendar import BEIJING
@@ -27,6 +28,7 @@ from app.security.actors import actor_of
 from app.services.actors import Actor
 
 PASSWORD = "Pingshen@2022"
+BROWSER = "tests/browser/"
 _numbers = itertools.count(1)
 
 
@@ -35,6 +37,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--screenshots", metavar="FOLDER", help="keep pictures of some pages there (-m browser)"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    """With several processes each takes whole files; the browser tests share one portal whose
+    clock only moves forward, so that they stay together and in order."""
+    return KeepTogether(config, log)
+
+
+class KeepTogether(LoadFileScheduling):
+    """A file to a process, the folder of the browser tests like one file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return BROWSER if scope.startswith(BROWSER) else scope
 
 
 def at(text_: str) -> datetime:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
 
-from app.domain.calendar import BEIJING, ONE_DAY
 from app.domain.deadlines import is_overdue
 from app.domain.terms import DueKind, ReturnTarget
 from app.domain.workflow import ACTION_LABELS, ROLE_LABELS, STATE_LABELS, Action, ActorRole, State
@@ -22,6 +21,7 @@ from app.models import Application, ApplicationEvent
 from app.services.editing import open_correction
 from app.services.sweeps import effective_state
 from app.services.windows import window_of
+from app.views.presentation import show_due
 
 STEPS: tuple[tuple[str, Any], ...] = (
     ("draft", _("Draft")),
@@ -171,16 +171,6 @@ def describe(application: Application, *, now: datetime) -> Standing:
         next=_next(application, state),
         result=str(gettext(STATE_LABELS[state])) if STEP_OF.get(state) == "result" else "",
     )
-
-
-def show_due(due_at: datetime | None) -> str:
-    """A due instant for people: the end of a day is its 24:00, not 00:00 of the next."""
-    if due_at is None:
-        return ""
-    local = due_at.astimezone(BEIJING)
-    if local.time() == time(0):
-        return f"{local.date() - ONE_DAY} 24:00"
-    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def _step(application: Application, state: State) -> str:

@@ -3,7 +3,7 @@ labels."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from flask import Flask, current_app, request, url_for
@@ -11,7 +11,7 @@ from flask_babel import get_locale, gettext
 from flask_login import current_user
 
 from app import clock
-from app.domain.calendar import BEIJING
+from app.domain.calendar import BEIJING, ONE_DAY
 from app.domain.workflow import ACTION_LABELS, ROLE_LABELS, STATE_LABELS, Action, ActorRole, State
 from app.services import notifications, rehearsal
 
@@ -21,6 +21,7 @@ def register(app: Flask) -> None:
     app.context_processor(_context)
     app.add_template_filter(show_instant, "instant")
     app.add_template_filter(show_date, "day")
+    app.add_template_filter(show_due, "due")
     app.add_template_filter(state_label)
     app.add_template_filter(action_label)
     app.add_template_filter(role_label)
@@ -78,6 +79,16 @@ def _notifications_in_words() -> str:
 def show_instant(value: datetime | None) -> str:
     """2022-08-05 17:00, Beijing time; empty for None."""
     return value.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M") if value else ""
+
+
+def show_due(due_at: datetime | None) -> str:
+    """A due instant for people: the end of a day is its 24:00, not 00:00 of the next."""
+    if due_at is None:
+        return ""
+    local = due_at.astimezone(BEIJING)
+    if local.time() == time(0):
+        return f"{local.date() - ONE_DAY} 24:00"
+    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def show_date(value: date | None) -> str:

@@ -14,7 +14,7 @@ from tests.story.world import World
 pytestmark = pytest.mark.browser
 
 BARE_VIEWER = "#toolbar=0&navpanes=0"
-CERTIFICATE = {"x": 79, "y": 3, "width": 1122, "height": 794}
+CERTIFICATE = {"x": 79, "y": 3, "width": 1122, "height": 792}
 """Where the viewer puts the page: A4 across in the middle of the window."""
 DRAWN = 40_000
 """Bytes of a picture of the certificate; an empty page has a tenth."""
