@@ -63,9 +63,20 @@ def test_picker_finds_by_pinyin_initials_with_the_keyboard(desk: Window) -> None
     picker(desk, PARENT)
     journey.tab_to(desk, f"{PARENT} + .ts-wrapper input")
     journey.type_keys(desk, *"nmqrl")
-    desk.until(lambda _d: NANMING in [o.text for o in options(desk, PARENT)])
+    desk.until(lambda _d: [o.text for o in options(desk, PARENT)] == [NANMING])
     journey.type_keys(desk, Keys.ENTER)
     assert chosen(desk, PARENT) == NANMING
+    forget(desk)
+
+
+def test_picker_chooses_nothing_before_the_answer_is_there(desk: Window) -> None:
+    desk.open("/units/add")
+    picker(desk, PARENT)
+    journey.tab_to(desk, f"{PARENT} + .ts-wrapper input")
+    desk.until(lambda _d: len(options(desk, PARENT)) > 1)
+    journey.type_keys(desk, *"nmqrl", Keys.ENTER)
+    assert chosen(desk, PARENT) in ("", NANMING)
+    desk.until(lambda _d: [o.text for o in options(desk, PARENT)] in ([NANMING], []))
     forget(desk)
 
 

@@ -236,7 +236,14 @@
         labelField: "text",
         searchField: [],
         preload: "focus",
+        refreshThrottle: 0,
         loadThrottle: 250,
+        shouldLoad: () => true,
+        // What was found before does not fit any more: Enter must not choose it.
+        onType() {
+          this.clearOptions();
+          this.refreshOptions(false);
+        },
         placeholder: select.options[0]?.value === "" ? select.options[0].textContent || texts.typeMore : texts.typeMore,
         load(query, callback) {
           const address = new URL(url, window.location.href);
@@ -246,6 +253,7 @@
           fetch(address, { headers: { Accept: "application/json" }, credentials: "same-origin" })
             .then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))
             .then((found) => {
+              if (query !== this.inputValue()) return callback();
               this.clearOptions();
               callback(Array.isArray(found) ? found : found.results);
             })
