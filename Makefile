@@ -52,7 +52,7 @@ demo: install ## Print the demo accounts of every role
 	@./portal demo accounts
 
 test: check catalogues ## Run the checks, then all tests (PYTEST_ARGS="-k …", JOBS=2 processes)
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-fast: develop ## Run the tests of the rules alone
 	$(PY) -m pytest tests/domain $(PYTEST_ARGS)

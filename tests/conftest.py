@@ -29,6 +29,12 @@ from app.services.actors import Actor
 
 PASSWORD = "Pingshen@2022"
 BROWSER = "tests/browser/"
+STARTING_PORTALS = (
+    BROWSER,
+    "tests/story/",
+    "tests/infra/test_run.py",
+    "tests/infra/test_embedded.py",
+)
 _numbers = itertools.count(1)
 
 
@@ -37,6 +43,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--screenshots", metavar="FOLDER", help="keep pictures of some pages there (-m browser)"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that start whole portals: no process waits for them at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(STARTING_PORTALS))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -38,7 +38,9 @@ def test_an_error_survives_pickling() -> None:
     assert (str(again), again.params) == (str(error), error.params)
 
 
-@pytest.mark.parametrize("kind", tree(DomainError))
+@pytest.mark.parametrize(
+    "kind", [k for k in tree(DomainError) if k.__module__.startswith("app.domain")]
+)
 def test_every_error_has_its_code_and_a_client_status(kind: type[DomainError]) -> None:
     assert kind.http_status in {403, 409, 422}
     assert kind.code == kind.code.lower().replace(" ", "_")
