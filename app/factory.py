@@ -16,7 +16,7 @@ from app.api import register as register_api
 from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate, server_side_session
 from app.jobs import hints
-from app.security import rules
+from app.security import rules  # noqa: F401 -- for its effect: the row rules of every table
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
 from app.views import errors, health, labels, presentation
@@ -75,7 +75,3 @@ def _init_extensions(app: Flask) -> None:
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
     csrf.init_app(app)
     server_side_session.init_app(app)
-
-
-RULES = rules
-"""Imported for its effect: the row rules of every table."""

@@ -12,8 +12,8 @@ import config
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.models import Account
+from app.services.accounts import personal_login
 from app.services.seed_files import read_seed
-from app.services.seeding_demo import login_of
 
 
 def list_demo_accounts(folder: Path | None = None) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def list_demo_accounts(folder: Path | None = None) -> list[dict[str, Any]]:
 def _stored_login(entry: dict[str, Any]) -> str:
     """The username on file: a document number is stored as its keyed hash."""
     login = str(entry["login"])
-    return login_of(login) if login == entry.get("resident_id_number") else login
+    return personal_login(login) if login == entry.get("resident_id_number") else login
 
 
 def _in_order(

@@ -51,7 +51,7 @@ from app.models import (
     UnitSuffix,
 )
 from app.passwords import hash_password
-from app.services.accounts import identity_hash
+from app.services.accounts import identity_hash, personal_login
 from app.services.permissions import role_by_name
 from app.services.search_text import pinyin_initials, search_document
 from app.services.seed_files import Entry, read_seed, telling_refusals
@@ -212,7 +212,7 @@ def _read_account(entry: Entry, cast: Cast) -> Account:
     person = cast.people.get(entry.text("key"))
     username = entry.text("login")
     if person is not None and username == entry.text("resident_id_number"):
-        username = login_of(username)
+        username = personal_login(username)
     return Account(
         username=username,
         first_name=entry.text("name", None) or entry.known("unit", cast.units, "unit").name,
@@ -232,11 +232,6 @@ def _read_account(entry: Entry, cast: Cast) -> Account:
         real_name_verified_at=ACTIVATED_AT if person else None,
         is_demo=True,
     )
-
-
-def login_of(number: str) -> str:
-    """The stored login of a personal account: a keyed hash, never the document number."""
-    return "p" + identity_hash(number)[:40]
 
 
 def _role_names(entry: Entry) -> Iterator[str]:
