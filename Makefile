@@ -7,7 +7,7 @@ RUN_READY := .venv/.ready-to-run
 DEV_READY := .venv/.ready-to-develop
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop run story demo test test-fast test-browser screenshots cover format lint \
+.PHONY: help install develop run story demo test test-fast test-browser screenshots cover bench format lint \
 	types imports check migrate migration seed reset messages messages-check docs lock catalogues
 
 help: ## Show this list
@@ -65,6 +65,9 @@ screenshots: develop catalogues ## Make the pictures of the README with the brow
 
 cover: develop catalogues ## Run all tests and show the lines and branches they miss
 	$(PY) -m pytest --cov --cov-report=term-missing $(PYTEST_ARGS)
+
+bench: develop catalogues ## Measure what the portal carries, beside a peer (CASES=sign_in …)
+	$(PY) -m bench $(CASES)
 
 check: lint types imports messages-check ## Everything that reads the code without running the portal
 

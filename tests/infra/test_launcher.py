@@ -92,7 +92,7 @@ def test_help_lists_every_target(tmp_path: Path) -> None:
     named = [line.split()[0] for line in done.stdout.splitlines()]
     assert named == [
         "help", "install", "develop", "run", "story", "demo", "test", "test-fast", "test-browser",
-        "screenshots", "cover", "check", "lint", "types", "imports", "format", "migrate",
+        "screenshots", "cover", "bench", "check", "lint", "types", "imports", "format", "migrate",
         "migration", "seed",
         "reset", "messages", "messages-check", "docs", "lock",
     ]  # fmt: skip
