@@ -57,6 +57,7 @@ from app.domain.terms import (
     ReturnTarget,
     SpecialtyOrigin,
     TitleLevel,
+    TransferState,
     UnitKind,
     WithdrawalState,
 )
@@ -238,6 +239,63 @@ class Account(User):
     def shown_login(self) -> str:
         """The login as a list may show it: a masked document number, or the unit's code."""
         return self.person.identity_mask if self.person else self.username
+
+
+class PersonTransfer(HasId, HasCreatedAt, HasVersion, Model):
+    """转入申请: a person with an account goes to another unit (E7); one open request a person."""
+
+    __tablename__ = "person_transfer"
+    __table_args__ = (
+        Index(
+            "uq_person_transfer_open",
+            "person_id",
+            unique=True,
+            postgresql_where=text("state IN ('proposed', 'asked', 'escalated')"),
+        ),
+        CheckConstraint("from_unit_id <> to_unit_id", name="two_units"),
+        CheckConstraint(
+            "(state IN ('released', 'granted')) = (starts_on IS NOT NULL)", name="start_if_moved"
+        ),
+        CheckConstraint(
+            "(state IN ('proposed', 'asked', 'escalated')) = (decided_at IS NULL)",
+            name="decided_if_ended",
+        ),
+    )
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    from_unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
+    to_unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
+    decider_unit_id: Mapped[int] = mapped_column(
+        ForeignKey("unit.id"), index=True, comment="the HRSS department that decides in the end"
+    )
+    applicant_kind: Mapped[ApplicantKind] = mapped_column(word(ApplicantKind))
+    state: Mapped[TransferState] = mapped_column(word(TransferState))
+    reason: Mapped[str] = mapped_column(Text)
+    proof_sha256: Mapped[str | None] = mapped_column(ForeignKey("stored_file.sha256"))
+    proof_name: Mapped[str] = mapped_column(String(200), default="")
+    is_own_wish: Mapped[bool] = mapped_column(
+        Boolean, default=False, comment="asked for by the person, not by the new unit"
+    )
+    asked_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    asked_at: Mapped[datetime] = mapped_column(TZDateTime)
+    taken_up_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    due_at: Mapped[datetime] = mapped_column(TZDateTime, index=True)
+    objection: Mapped[str] = mapped_column(Text, default="", comment="of the present unit")
+    objected_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    person_objection: Mapped[str] = mapped_column(Text, default="")
+    person_objected_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    escalated_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    starts_on: Mapped[date | None] = mapped_column(Date, comment="first day in the new unit")
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    decision_note: Mapped[str] = mapped_column(Text, default="")
+
+    person: Mapped[Person] = relationship()
+    from_unit: Mapped[Unit] = relationship(foreign_keys=[from_unit_id])
+    to_unit: Mapped[Unit] = relationship(foreign_keys=[to_unit_id])
+    decider_unit: Mapped[Unit] = relationship(foreign_keys=[decider_unit_id])
+    asked_by: Mapped[Account] = relationship(foreign_keys=[asked_by_id])
+    proof: Mapped[StoredFile | None] = relationship()
 
 
 class CreditRecord(HasId, HasCreatedAt, Model):

@@ -232,6 +232,20 @@ class WithdrawalState(StrEnum):
     REFUSED = "refused"
 
 
+class TransferState(StrEnum):
+    """转入申请状态 (rules E7): proposed by the person, asked by the new unit, with the HRSS
+    department, and how it ended."""
+
+    PROPOSED = "proposed"
+    ASKED = "asked"
+    ESCALATED = "escalated"
+    RELEASED = "released"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
 class PortalMode(StrEnum):
     """运行模式: production, or rehearsal with a movable clock."""
 

@@ -35,6 +35,7 @@ class Periodic:
 
 PERIODIC = (
     *(Periodic(name, "app.jobs.sweeping.sweep", (name,)) for name in FINDERS),
+    Periodic("transfers", "app.jobs.sweeping.settle_transfers"),
     Periodic("outbox", "app.jobs.sweeping.deliver"),
     Periodic("reminders", "app.jobs.sweeping.remind"),
     Periodic("milestones", "app.jobs.sweeping.watch_milestones"),

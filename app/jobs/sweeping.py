@@ -9,12 +9,17 @@ from flask import current_app
 from app import clock, settling
 from app.extensions import db, unit_of_work
 from app.models import JobRun
-from app.services import milestones, notifications, reminders
+from app.services import milestones, notifications, reminders, transfers
 
 
 def sweep(name: str) -> dict[str, int]:
     """Settle what one sweep finds due now."""
     return _logged(name, lambda: settling.run_sweep(name))
+
+
+def settle_transfers() -> dict[str, int]:
+    """Pass transfer requests without an answer on to the HRSS department."""
+    return _logged("transfers", lambda: settling.run_once(transfers.settle_due))
 
 
 def deliver() -> dict[str, int]:

@@ -63,6 +63,26 @@ def _below(actor: Actor, row: Any) -> bool:
     return unit is not None and in_subtree(unit.path, actor)
 
 
+def _moved(actor: Actor, row: Any) -> bool:
+    """What follows from a transfer this account has decided: the affiliation in the other unit."""
+    session = object_session(row)
+    return session is not None and bool(
+        session.scalar(
+            select(m.PersonTransfer.id).where(
+                m.PersonTransfer.person_id == row.person_id,
+                m.PersonTransfer.to_unit_id == row.unit_id,
+                m.PersonTransfer.starts_on.is_not(None),
+                m.PersonTransfer.decided_by_id == actor.account_id,
+            )
+        )
+    )
+
+
+def _party(actor: Actor, row: m.PersonTransfer) -> bool:
+    units = {row.from_unit_id, row.to_unit_id, row.decider_unit_id}
+    return actor.unit_id in units or actor.person_id == row.person_id
+
+
 def _unit_below(actor: Actor, row: m.Unit) -> bool:
     parent = _unit_of(row, "parent_id")
     if in_subtree(row.path or (parent.path if parent else None), actor):
@@ -132,9 +152,34 @@ for table in (
 read(m.Unit, everything, R.PROVINCE_HRSS, *ADMINISTRATORS)
 read(m.Unit, lambda a: m.Unit.id.in_(subtree_of(a)), *NODE_STAFF, R.COMMITTEE_OFFICE)
 read(m.Unit, lambda a: or_(m.Unit.id.in_(subtree_of(a)), _of_agency(a)), *UNIT_STAFF)
+
+
+def _own_unit(actor: Actor) -> Any:
+    return select(m.Unit.id).where(m.Unit.id == actor.unit_id)
+
+
 for table in (m.Account, m.PersonnelAffiliation):
     read(table, everything, R.PROVINCE_HRSS, *ADMINISTRATORS)
     read(table, lambda a, t=table: t.unit_id.in_(subtree_of(a)), *NODE_STAFF)  # type: ignore[misc]
+read(m.PersonTransfer, everything, R.PROVINCE_HRSS)
+read(
+    m.PersonTransfer,
+    lambda a: or_(
+        m.PersonTransfer.from_unit_id.in_(subtree_of(a)),
+        m.PersonTransfer.to_unit_id.in_(subtree_of(a)),
+    ),
+    R.HRSS,
+)
+read(
+    m.PersonTransfer,
+    lambda a: or_(
+        m.PersonTransfer.from_unit_id.in_(_own_unit(a)),
+        m.PersonTransfer.to_unit_id.in_(_own_unit(a)),
+    ),
+    *UNIT_STAFF,
+    R.COMPETENT_DEPARTMENT,
+)
+read(m.PersonTransfer, lambda a: m.PersonTransfer.person_id == a.person_id, R.APPLICANT)
 read(m.Person, everything, R.PROVINCE_HRSS, R.SECURITY_ADMIN)
 read(
     m.Person,
@@ -353,7 +398,9 @@ read(m.JobRun, everything, R.SYSTEM_ADMIN, R.AUDIT_ADMIN)
 write(m.Unit, anything, R.PROVINCE_HRSS)
 write(m.Unit, _unit_below, *NODE_STAFF)
 write(m.PersonnelAffiliation, anything, R.PROVINCE_HRSS)
-write(m.PersonnelAffiliation, _below, *NODE_STAFF)
+write(m.PersonnelAffiliation, lambda a, r: _below(a, r) or _moved(a, r), *NODE_STAFF)
+write(m.PersonTransfer, anything, R.PROVINCE_HRSS)
+write(m.PersonTransfer, _party, *NODE_STAFF, R.APPLICANT)
 for table in (m.Series, m.ProfessionalTitle, m.SpecialtyGroup, m.Specialty, m.EvaluationPlan):
     write(table, anything, R.PROVINCE_HRSS)
 for table in (m.PlanLine, m.PlanLineRevision, m.PlanCategory, m.PlanCategorySeries):
@@ -371,3 +418,4 @@ for table in (m.AuthorityFiling, m.CallForApplications, m.MaterialRequirement):
     write(table, _of_own_committee, R.COMMITTEE_OFFICE)
 for table in (m.Expert, m.ExpertPoolMember):
     write(table, anything, R.PROVINCE_HRSS, R.COMMITTEE_OFFICE)
+write(m.Expert, lambda a, r: r.unit_id == a.unit_id or _moved(a, r), *NODE_STAFF)

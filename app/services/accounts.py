@@ -37,11 +37,18 @@ from app.domain.roles import (
 )
 from app.domain.routing import UnitRef
 from app.domain.terms import AccountKind, ApplicantKind
+from app.domain.transfers import roles_after_leaving
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.models import Account, EvaluationPlan, Person, PersonnelAffiliation, Unit
+from app.models import Account, EvaluationPlan, Person, Unit
 from app.passwords import hash_password, verify_password
 from app.services.actors import Actor
+from app.services.affiliations import (
+    first_free_day,
+    lock_person,
+    open_affiliation,
+    present_affiliation,
+)
 from app.services.audit import record
 from app.services.people import PersonDraft, find_person, register_person
 from app.services.settings import parameter
@@ -53,9 +60,23 @@ SHARED_INITIAL_PASSWORD = "123@abc"  # noqa: S105 -- printed in Annex 3; opens t
 ROLE_NAMES = {role.value: role for role in ActorRole}
 
 
+class TransferNeededError(ConflictError):
+    """The person has an account in another unit: it is transferred, never created again (E7)."""
+
+    code = "transfer_needed"
+    template = N_(
+        "This person has an account in the province already; one person has one account, it is "
+        "not created again (notice 三(二)). Ask for the transfer to your unit: the present unit "
+        "releases the person, or the HRSS department decides."
+    )
+
+
 @dataclass(frozen=True)
 class NewAccount:
-    """An account and the code that opens it once; nobody can read the code again."""
+    """An account and the code that opens it once; nobody can read the code again.
+
+    Without a code the account was there before: the person signs in as always.
+    """
 
     account: Account
     activation_code: str
@@ -125,26 +146,29 @@ def create_personal_account(
     """Create the account of one of the unit's own people, and the person if not known yet.
 
     `declared` is the statement that the person works for the unit (Annex 3: 严禁…, E8). One person
-    has one account in the province (E7): ConflictError names the way of the transfer. Raises
-    NotPermittedError, InvalidIdentityError, RuleViolation.
+    has one account in the province (E7): TransferNeededError where another unit has it; who has
+    left the last unit is taken up with the account of before. Raises NotPermittedError,
+    InvalidIdentityError, RuleViolation.
     """
-    _require_creator(draft.applicant_kind, unit, actor)
+    require_creator(draft.applicant_kind, unit, actor)
     roles = frozenset({ActorRole.UNIT_HANDLER if is_handler else ActorRole.APPLICANT})
     if is_handler:
         require_may_grant(actor.roles, frozenset(), roles)
-    if not declared:
-        raise RuleViolation(
-            N_(
-                "Confirm that this person belongs to your unit. Accounts for people of other "
-                "units count as misconduct (Annex 3)."
-            )
-        )
+    require_declared(declared=declared)
     person = find_person(identity_hash(draft.identity_number))
     if person is not None:
-        _require_no_account(person, int(unit.id))
+        person = lock_person(person.id)
+        account = db.session.scalar(select(Account).where(Account.person_id == person.id))
+        _require_free(person, account, int(unit.id))
+        if account is not None:
+            require_same_name(person, draft.name)
+            return _attach(person, account.id, unit, draft.applicant_kind, actor=actor, now=now)
     else:
         person = register_person(draft, identity_hash(draft.identity_number), now=now)
-    _affiliate(person, int(unit.id), draft.applicant_kind, now)
+    if present_affiliation(person.id) is None:
+        open_affiliation(
+            person, int(unit.id), draft.applicant_kind, starts_on=first_free_day(person.id, now=now)
+        )
     code = initial_password()
     login = personal_login(draft.identity_number)
     account = Account(
@@ -173,7 +197,30 @@ def _stamped(now: datetime) -> dict[str, Any]:
     return {"created_on": naive, "changed_on": naive}
 
 
-def _require_creator(kind: ApplicantKind, unit: UnitRef, actor: Actor) -> None:
+def require_declared(*, declared: bool) -> None:
+    """Refuse without the statement that the person works for the unit (Annex 3, E8)."""
+    if not declared:
+        raise RuleViolation(
+            N_(
+                "Confirm that this person belongs to your unit. Accounts for people of other "
+                "units count as misconduct (Annex 3)."
+            )
+        )
+
+
+def require_same_name(person: Person, name: str) -> None:
+    """Refuse a number that belongs to somebody of another name: most often a slip of the pen."""
+    if person.name != name.strip():
+        raise RuleViolation(
+            N_(
+                "The name does not fit the document number on file. Compare both with the "
+                "document; if the name has changed, ask the HRSS department."
+            )
+        )
+
+
+def require_creator(kind: ApplicantKind, unit: UnitRef, actor: Actor) -> None:
+    """Refuse who may not create personal accounts of this kind for `unit` (E5)."""
     if actor.unit_id != unit.id:
         raise NotPermittedError(
             N_(
@@ -192,39 +239,52 @@ def _require_creator(kind: ApplicantKind, unit: UnitRef, actor: Actor) -> None:
     raise refusal or NotPermittedError()
 
 
-def _require_no_account(person: Person, unit_id: int) -> None:
-    account = db.session.scalar(select(Account).where(Account.person_id == person.id))
-    present = _present_affiliation(person)
-    if account is not None and present is not None and present.unit_id == unit_id:
+def unit_of_person(person: Person, account: Account | None) -> int | None:
+    """The unit a person belongs to; None for who has left the last one."""
+    present = present_affiliation(person.id)
+    if present is not None:
+        return present.unit_id
+    return account.unit_id if account is not None else None
+
+
+def _require_free(person: Person, account: Account | None, unit_id: int) -> None:
+    """Refuse a second account: the own unit has one already, or another unit has the person."""
+    present = unit_of_person(person, account)
+    if account is not None and present == unit_id:
         raise ConflictError(
             N_("%(name)s has an account in your unit already. Give it a new password instead."),
             name=person.name,
         )
-    if account is not None or (present is not None and present.unit_id != unit_id):
-        raise ConflictError(
-            N_(
-                "This person has an account in the province already; one person has one account, "
-                "it is not created again (notice 三(二)). Have the affiliation transferred to your "
-                "unit: the present unit releases the person, or the HRSS department decides."
-            )
-        )
+    if present not in {None, unit_id}:
+        raise TransferNeededError
 
 
-def _present_affiliation(person: Person) -> PersonnelAffiliation | None:
-    return db.session.scalar(
-        select(PersonnelAffiliation).where(
-            PersonnelAffiliation.person_id == person.id, PersonnelAffiliation.ends_on.is_(None)
-        )
-    )
+def _attach(
+    person: Person,
+    account_id: int,
+    unit: UnitRef,
+    kind: ApplicantKind,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> NewAccount:
+    """Take up somebody who has left the last unit: the account and its password stay (E7)."""
+    open_affiliation(person, int(unit.id), kind, starts_on=first_free_day(person.id, now=now))
+    account = move_account(account_id, int(unit.id))
+    record("attach_account", account, actor=actor, now=now, after={"unit_id": int(unit.id)})
+    db.session.flush()
+    return NewAccount(account, "", _is_late(now))
 
 
-def _affiliate(person: Person, unit_id: int, kind: ApplicantKind, now: datetime) -> None:
-    if _present_affiliation(person) is None:
-        db.session.add(
-            PersonnelAffiliation(
-                person_id=person.id, unit_id=unit_id, applicant_kind=kind, starts_on=now.date()
-            )
-        )
+def move_account(account_id: int, unit_id: int | None) -> Account:
+    """Put an account under another unit, or under none; roles of the old unit and all sessions
+    end. Raises ConflictError for an administrator's account."""
+    account = lock_account(account_id)
+    kept = roles_after_leaving(roles_of(account))
+    account.unit_id = unit_id
+    account.roles = _role_rows(kept)
+    account.session_stamp = (account.session_stamp or 0) + 1
+    return account
 
 
 def _is_late(now: datetime) -> bool:

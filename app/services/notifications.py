@@ -79,6 +79,25 @@ TEXTS = {
     ),
     "term_expires": N_("The term of review expert %(name)s ends on %(day)s. Renew it in time."),
     "re_examined": N_("The re-examination of %(number)s is finished."),
+    "transfer_asked": N_(
+        "%(unit)s asks for the transfer of %(name)s. Release or object in time; the person may "
+        "object too."
+    ),
+    "transfer_proposed": N_("%(name)s wishes to come to %(unit)s. Take the request up in time."),
+    "transfer_escalated": N_(
+        "The transfer of %(name)s to %(unit)s waits for the decision of the HRSS department."
+    ),
+    "transfer_done": N_("%(name)s belongs to %(unit)s from now on."),
+    "transfer_refused": N_(
+        "The transfer of %(name)s to %(unit)s has been refused. The reason is on its page."
+    ),
+    "transfer_withdrawn": N_("The request to transfer %(name)s to %(unit)s has been taken back."),
+    "transfer_expired": N_(
+        "%(unit)s has not taken up the wish of %(name)s to change units; it has expired."
+    ),
+    "transfer_due_soon": N_(
+        "The answer to the transfer of %(name)s to %(unit)s is due in one working day."
+    ),
     "invited": N_("%(committee)s invites you as a review expert on %(day)s. Please answer."),
     "filing_returned": N_(
         "The result filing with %(number)s has been returned. Correct it and file again."

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import select
 
 from app.domain.deadlines import count_working_days_left, is_overdue
-from app.domain.terms import DueKind, FilingState
+from app.domain.terms import DueKind, FilingState, TransferState
 from app.domain.workflow import ActorRole, State
 from app.extensions import db
 from app.models import (
@@ -17,6 +17,7 @@ from app.models import (
     AuthorityFiling,
     CorrectionRequest,
     Expert,
+    PersonTransfer,
     PlanLine,
     RoutingNode,
     RoutingStep,
@@ -39,6 +40,7 @@ def remind(*, now: datetime) -> int:
         + _remind_drafts(now)
         + _remind_filings(now)
         + _remind_experts(now)
+        + _remind_transfers(now)
     )
 
 
@@ -193,6 +195,34 @@ def _remind_experts(now: datetime) -> int:
                 "term_expires",
                 key=f"term:{expert.id}:{expert.term_to.isoformat()}",
                 params={"name": expert.person.name, "day": expert.term_to.isoformat()},
+                at=now,
+            )
+    return told
+
+
+def _remind_transfers(now: datetime) -> int:
+    """The unit whose answer to a transfer is due in one working day (E7)."""
+    rows = db.session.scalars(
+        select(PersonTransfer).where(
+            PersonTransfer.state.in_((TransferState.PROPOSED, TransferState.ASKED)),
+            PersonTransfer.due_at.between(now, now + LOOK_AHEAD),
+        )
+    ).all()
+    told = 0
+    for row in rows:
+        if not _is_near(row.due_at, now):
+            continue
+        is_proposed = row.state is TransferState.PROPOSED
+        for account_id in accounts_of_unit(row.to_unit_id if is_proposed else row.from_unit_id):
+            told += notify(
+                account_id,
+                "transfer_due_soon",
+                key=f"transfer:{row.id}:{row.due_at.isoformat()}",
+                params={
+                    "name": row.person.name,
+                    "unit": row.to_unit.name,
+                    "transfer": row.id,
+                },
                 at=now,
             )
     return told

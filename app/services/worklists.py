@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from app.domain.deadlines import count_working_days_left, is_overdue
 from app.domain.messages import N_
-from app.domain.terms import FilingState, ProposalState, WithdrawalState
+from app.domain.terms import FilingState, ProposalState, TransferState, WithdrawalState
 from app.domain.workflow import STATE_LABELS, ActorRole, State
 from app.extensions import db
 from app.models import (
@@ -21,6 +21,7 @@ from app.models import (
     Lapse,
     Objection,
     Person,
+    PersonTransfer,
     PlanLine,
     Publicity,
     ResultFiling,
@@ -71,6 +72,7 @@ def list_work_items(actor: Actor, *, now: datetime) -> list[WorkItem]:
         *_held_applications(actor, now),
         *_objections(actor, now),
         *_withdrawals(actor, now),
+        *_transfers(actor, now),
         *_province_items(actor, now),
     ]
     far = datetime.max.replace(tzinfo=now.tzinfo)
@@ -187,6 +189,39 @@ def _withdrawals(actor: Actor, now: datetime) -> Iterable[WorkItem]:
             None,
             now,
         )
+
+
+def _transfers(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    """Requests that wait for this unit, or for this HRSS department (E7)."""
+    if actor.unit_id is None:
+        return
+    table, state = PersonTransfer, PersonTransfer.state
+    waiting = table.due_at > now
+    late = (state == TransferState.ASKED) & (table.due_at <= now)
+    conditions: list[ColumnElement[bool]] = []
+    if actor.has_role(ActorRole.UNIT_ADMIN, ActorRole.UNIT_HANDLER):
+        conditions += [
+            (state == TransferState.ASKED) & (table.from_unit_id == actor.unit_id) & waiting,
+            (state == TransferState.PROPOSED) & (table.to_unit_id == actor.unit_id) & waiting,
+        ]
+    if actor.has_role(ActorRole.HRSS, ActorRole.PROVINCE_HRSS):
+        conditions.append(
+            ((state == TransferState.ESCALATED) | late) & (table.decider_unit_id == actor.unit_id)
+        )
+    if not conditions:
+        return
+    rows = db.session.execute(
+        select(table, Person.name, Unit.name)
+        .join(Person, Person.id == table.person_id)
+        .join(Unit, Unit.id == table.to_unit_id)
+        .where(or_(*conditions))
+        .order_by(table.due_at, table.id)
+        .limit(LIMIT)
+    )
+    for row, name, unit in rows:
+        is_mine = row.due_at > now and row.state is not TransferState.ESCALATED
+        kind = N_("Transfer to answer") if is_mine else N_("Transfer to decide")
+        yield _item(kind, name, unit, row, row.id, row.due_at if is_mine else None, now)
 
 
 def _decides_withdrawal(actor: Actor) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ MODULES = (
     "results",
     "units",
     "accounts",
+    "transfers",
     "specialties",
     "committees",
     "plan",

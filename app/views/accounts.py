@@ -15,12 +15,13 @@ from sqlalchemy import or_, select
 from wtforms import SelectField, validators
 
 from app import clock
+from app.domain.calendar import beijing_date
 from app.domain.roles import grantable_by
 from app.domain.terms import AccountKind, ApplicantKind, IdentityDocument
 from app.domain.workflow import ActorRole as R
 from app.extensions import db, unit_of_work
 from app.models import Account, Person, PersonnelAffiliation, Unit
-from app.services import accounts, audit
+from app.services import accounts, audit, leaving
 from app.services.people import PersonDraft
 from app.services.settings import parameter
 from app.services.units import unit_ref
@@ -32,7 +33,7 @@ from app.views.presentation import show_instant
 from app.views.records import UNUSED, RecordView
 
 LOOK_AFTER = READ | {"can_search", "can_reset", "can_lock", "can_unlock", "can_reveal"}
-OWN_PEOPLE = LOOK_AFTER | {"can_add"}
+OWN_PEOPLE = LOOK_AFTER | {"can_add", "can_leave"}
 NODES = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_HANDLER)
 SEARCHES_KEPT = 20
 
@@ -72,6 +73,13 @@ class PersonForm(f.PortalForm):
             "Annex 3: creating personal accounts for people of other units counts as misconduct."
         ),
     )
+
+
+class LeaveForm(f.PortalForm):
+    """Until when somebody belonged to the unit, and why no longer."""
+
+    last_on = f.day(_l("Last day in the unit"))
+    reason = f.reason(_l("Resignation, retirement or another reason"))
 
 
 class RolesForm(f.PortalForm):
@@ -213,6 +221,7 @@ class AccountView(RecordView):
                     actions += self.button("dismiss", row, _("No longer a handler"))
                 elif R.APPLICANT in held:
                     actions += self.button("appoint", row, _("Make a handler"))
+                actions += self.link("leave", row.id, _("End the affiliation"))
         if row.id != self.actor.account_id and grantable_by(self.actor.roles) >= held:
             actions += self.link("roles", row.id, _("Roles"))
         return actions
@@ -228,6 +237,7 @@ class AccountView(RecordView):
         if unit is None:
             abort(403)
         now = clock.now()
+        offer = {"transfer": False}
 
         def create() -> accounts.NewAccount:
             draft = PersonDraft(
@@ -237,21 +247,38 @@ class AccountView(RecordView):
                 phone=form.phone.data,
                 applicant_kind=ApplicantKind(form.applicant_kind.data),
             )
-            return accounts.create_personal_account(
-                draft,
-                unit=unit_ref(unit),
-                is_handler=bool(form.is_handler.data),
-                declared=bool(form.declared.data),
-                actor=self.actor,
-                now=now,
-            )
+            try:
+                return accounts.create_personal_account(
+                    draft,
+                    unit=unit_ref(unit),
+                    is_handler=bool(form.is_handler.data),
+                    declared=bool(form.declared.data),
+                    actor=self.actor,
+                    now=now,
+                )
+            except accounts.TransferNeededError:
+                offer["transfer"] = True
+                raise
 
         return self.answer_form(
             form,
             _("Create a personal account"),
             create,
-            lambda made: self._show_code(made, _("Account created")),
+            lambda made: self._show_made(made, _("Account created")),
+            template="accounts/add.html",
+            offer=offer,
             lead=unit.name,
+        )
+
+    def _show_made(self, made: accounts.NewAccount, title: Any) -> Any:
+        if made.activation_code:
+            return self._show_code(made, title)
+        return self.saved(
+            _(
+                "The person had left the last unit and belongs to yours now. The account is the "
+                "one of before and opens with its own password."
+            ),
+            self.path("show", made.account.id),
         )
 
     def _show_code(self, made: accounts.NewAccount, title: Any) -> Any:
@@ -264,6 +291,34 @@ class AccountView(RecordView):
             code=made.activation_code,
             is_late=made.is_late,
             next_url=self.path("show", account.id),
+        )
+
+    @expose("/leave/<pk>", methods=["GET", "POST"])
+    @has_access
+    def leave(self, pk: str) -> Any:
+        """Let one of the own people leave without a new unit."""
+        row = self._readable(pk)
+        now = clock.now()
+        form = LeaveForm(data={"last_on": beijing_date(now)})
+        return self.answer_form(
+            form,
+            _("End the affiliation"),
+            lambda: leaving.end_affiliation(
+                row.id, form.last_on.data, form.reason.data, actor=self.actor, now=now
+            ),
+            lambda _row: self.saved(
+                _("The affiliation has ended; the account belongs to no unit any more."),
+                self.path("list/"),
+            ),
+            lead=row.first_name,
+            back=self.path("show", pk),
+            submit_label=_("End the affiliation"),
+            danger=True,
+            note=_(
+                "For resignation and retirement. The account stays the person's own; a new unit "
+                "takes it up with the document number. Who goes to another unit is transferred "
+                "instead, at that unit's request."
+            ),
         )
 
     # ---- looking after

@@ -34,6 +34,7 @@ TARGETS = {
     "Application": ("ApplicationView.show", "pk"),
     "AuthorityFiling": ("FilingView.show", "pk"),
     "SpecialtyProposal": ("ProposalView.show", "pk"),
+    "PersonTransfer": ("TransferView.show", "pk"),
     "ResultFiling": ("ResultFilingView.show", "pk"),
 }
 """Where a work item of each kind is dealt with."""
@@ -138,10 +139,16 @@ def describe(row: Notification) -> str:
 
 def _address(row: Notification) -> str:
     if row.application is None:
-        return ""
+        return _address_of_transfer(row.params) if "transfer" in row.params else ""
     if row.application.person_id == current_user.person_id:
         return url_for("ApplicantView.show", application_id=row.application_id)
     return url_for("ApplicationView.show", pk=row.application_id)
+
+
+def _address_of_transfer(params: dict[str, Any]) -> str:
+    if params.get("is_own"):
+        return url_for("OwnTransferView.home")
+    return url_for("TransferView.show", pk=params["transfer"])
 
 
 def _link(item: worklists.WorkItem) -> str:

@@ -12,6 +12,7 @@ from flask_babel import gettext
 from app.domain import terms as t
 from app.domain.messages import N_
 from app.domain.workflow import ROLE_LABELS, ActorRole
+from app.services.transfers import STATE_LABELS
 
 LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
     ActorRole: ROLE_LABELS,
@@ -89,6 +90,7 @@ LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
         t.PanelRole.MEMBER: N_("Member"),
         t.PanelRole.RESERVE: N_("Reserve"),
     },
+    t.TransferState: STATE_LABELS,
     t.DayKind: {
         t.DayKind.HOLIDAY: N_("Holiday"),
         t.DayKind.MAKEUP_WORKDAY: N_("Make-up workday"),

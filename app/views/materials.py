@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from flask import Response, abort
+from flask import abort
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from sqlalchemy import select
@@ -15,8 +14,8 @@ from app.extensions import db
 from app.models import Material
 from app.security.actors import current_actor
 from app.security.scope import read_criterion
-from app.services.materials import open_file
 from app.views.base import ALL, PortalView
+from app.views.files import show_file
 
 READERS = (
     ActorRole.APPLICANT,
@@ -50,18 +49,7 @@ class MaterialView(PortalView):
         )
         if material is None:
             abort(404)
-        try:
-            content = open_file(material.file_sha256)
-        except FileNotFoundError:
-            abort(404)
-        response = Response(content, mimetype=material.file.media_type)
-        name = quote(material.filename)
-        response.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{name}"
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'; "
-            "frame-ancestors 'self'"
-        )
-        return response
+        return show_file(material.file, material.filename)
 
 
 def register(appbuilder: Any) -> None:

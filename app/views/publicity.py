@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from flask import Response, abort, flash, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
@@ -32,6 +32,7 @@ from app.views import forms as f
 from app.views.application_forms import in_words
 from app.views.base import ALL, READ, PortalView
 from app.views.due import settle_first
+from app.views.files import show_file
 from app.views.menu import add_screen
 from app.views.presentation import show_instant
 from app.views.records import RecordView
@@ -295,18 +296,7 @@ class PublicityView(RecordView):
         row = self._readable(pk)
         if row.on_site_proof_sha256 is None:
             abort(404)
-        try:
-            content = materials.open_file(row.on_site_proof_sha256)
-        except FileNotFoundError:
-            abort(404)
-        file = db.session.get_one(StoredFile, row.on_site_proof_sha256)
-        response = Response(content, mimetype=file.media_type)
-        response.headers["Content-Disposition"] = "inline"
-        response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'; object-src 'self'; "
-            "frame-ancestors 'self'"
-        )
-        return response
+        return show_file(db.session.get_one(StoredFile, row.on_site_proof_sha256))
 
     @expose("/extend/<pk>", methods=["GET", "POST"])
     @has_access

@@ -14,7 +14,6 @@ NOT_YET = {
     "draft_retention_years": "nothing is deleted yet",
     "meeting_record_years": "nothing is deleted yet",
     "paper_materials_required": "no step of the flow asks for paper",
-    "transfer_working_days": "the transfer of a person comes with the account stage",
 }
 """Parameters kept for a later stage, and why nothing reads them."""
 
