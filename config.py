@@ -201,8 +201,9 @@ if urlsplit(OBJECT_STORE_URL).scheme not in ("file", "s3"):
 
 WEB_WORKERS = env_int("WEB_WORKERS", 2, least=1, most=64)
 WEB_THREADS = env_int("WEB_THREADS", 4, least=1, most=64)
-WORKER_QUEUES = tuple(env_list("WORKER_QUEUES", "default"))
-"""One worker process per queue: a worker on two queues loses jobs when it is killed."""
+WORKER_QUEUES = tuple(env_list("WORKER_QUEUES", "default,long"))
+"""One worker process per queue: a worker on two queues loses jobs when it is killed. Background
+jobs (imports, exports) run on `long`, and on the first queue where that is not served."""
 TRUSTED_PROXIES = trusted_networks("TRUSTED_PROXIES")
 """Proxies whose X-Forwarded-For and -Proto are believed; none by default."""
 

@@ -20,3 +20,8 @@ def explain(error: DomainError) -> str:
 def label(text: str) -> object:
     """A text the domain marked with N_(), to be translated when it is shown."""
     return lazy_gettext(text)
+
+
+def say(text: str) -> str:
+    """A msgid in the user's language now; in a job, in the portal's own."""
+    return str(gettext(text)) if text else ""

@@ -32,6 +32,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app import clock
 from app.domain.terms import (
     AccountKind,
+    AccountOrigin,
     AdministrativeLevel,
     ApplicantKind,
     ApplicationKind,
@@ -45,6 +46,8 @@ from app.domain.terms import (
     Gender,
     IdentityDocument,
     InvitationState,
+    JobFilePurpose,
+    JobState,
     LapseKind,
     MeetingState,
     NodeKind,
@@ -55,6 +58,7 @@ from app.domain.terms import (
     ProposalState,
     PublicityKind,
     ReturnTarget,
+    RowOutcome,
     SpecialtyOrigin,
     TitleLevel,
     TransferState,
@@ -225,6 +229,12 @@ class Account(User):
     real_name_verified_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     session_stamp: Mapped[int] = mapped_column(Integer, default=0)
     is_demo: Mapped[bool] = mapped_column(Boolean, default=False)
+    origin: Mapped[AccountOrigin] = mapped_column(
+        word(AccountOrigin), default=AccountOrigin.SINGLE, server_default=AccountOrigin.SINGLE.value
+    )
+    legacy_login_hash: Mapped[str | None] = mapped_column(
+        String(64), unique=True, comment="keyed hash of the login of 2021, if it was another one"
+    )
 
     unit: Mapped[Unit | None] = relationship(foreign_keys=[unit_id])
     person: Mapped[Person | None] = relationship(foreign_keys=[person_id])
@@ -1662,6 +1672,113 @@ class PersonalDataRead(HasId, Model):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     field: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str] = mapped_column(Text)
+
+
+class BackgroundJob(HasId, HasCreatedAt, HasVersion, Model):
+    """后台作业: long work an account asked for; progress, lease of the worker, end.
+
+    The queue carries only the id. `lease` names the run that may write: whoever has lost it
+    (killed, or too slow) cannot commit another batch. `heartbeat_at` is real time, the rest the
+    portal's.
+    """
+
+    __tablename__ = "background_job"
+    __table_args__ = (
+        Index(
+            "ix_background_job_open",
+            "state",
+            "heartbeat_at",
+            postgresql_where=text("state IN ('queued', 'running')"),
+        ),
+        CheckConstraint("(state = 'running') = (lease IS NOT NULL)", name="lease_if_running"),
+        CheckConstraint(
+            "(state IN ('done', 'failed', 'cancelled')) = (finished_at IS NOT NULL)",
+            name="finished_if_ended",
+        ),
+        CheckConstraint("done >= 0 AND done <= total", name="done_within_total"),
+    )
+
+    kind: Mapped[str] = mapped_column(String(40))
+    state: Mapped[JobState] = mapped_column(word(JobState), default=JobState.QUEUED)
+    stage: Mapped[str] = mapped_column(String(20), default="", comment="e.g. check, write")
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
+    address: Mapped[str] = mapped_column(String(45), default="")
+    given: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, default=dict, comment="what was asked for; no personal data"
+    )
+    done: Mapped[int] = mapped_column(Integer, default=0)
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    message: Mapped[str] = mapped_column(Text, default="", comment="a msgid")
+    message_params: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    report: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    asked_at: Mapped[datetime] = mapped_column(TZDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    expires_at: Mapped[datetime] = mapped_column(TZDateTime, index=True)
+    expired_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    lease: Mapped[str | None] = mapped_column(String(32))
+    heartbeat_at: Mapped[datetime] = mapped_column(TZDateTime, default=clock.real_now)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    wants_cancel: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    files: Mapped[list[JobFile]] = relationship(back_populates="job", order_by="JobFile.id")
+
+    def __repr__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class JobFile(HasId, HasCreatedAt, Model):
+    """A file of a background job, encrypted under a key of its own that is deleted with it."""
+
+    __tablename__ = "job_file"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("background_job.id"), index=True)
+    purpose: Mapped[JobFilePurpose] = mapped_column(word(JobFilePurpose))
+    filename: Mapped[str] = mapped_column(String(200))
+    media_type: Mapped[str] = mapped_column(String(100))
+    byte_count: Mapped[int] = mapped_column(BigInteger)
+    object_name: Mapped[str] = mapped_column(String(80), unique=True)
+    file_key: Mapped[str | None] = mapped_column(EncryptedText)
+
+    job: Mapped[BackgroundJob] = relationship(back_populates="files")
+
+
+class ImportRow(Model):
+    """A row of an imported file: what the dry run found, and what became of it.
+
+    Written in the transaction that creates the account, so that a run taken up again neither
+    repeats a row nor loses its activation code. Name and code are emptied when the job expires.
+    """
+
+    __tablename__ = "import_row"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("background_job.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(
+        Integer, primary_key=True, comment="the row number Excel shows"
+    )
+    outcome: Mapped[RowOutcome] = mapped_column(word(RowOutcome))
+    result: Mapped[RowOutcome | None] = mapped_column(
+        word(RowOutcome, "result"), comment="what became of it; empty before the confirmation"
+    )
+    label: Mapped[str] = mapped_column(String(120), default="")
+    problems: Mapped[list[Any]] = mapped_column(JSONB, default=list)
+    changes: Mapped[list[Any]] = mapped_column(JSONB, default=list)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    activation_code: Mapped[str | None] = mapped_column(EncryptedText)
+
+    account: Mapped[Account | None] = relationship()
+
+
+class ImportProof(HasId, HasCreatedAt, Model):
+    """A file that proves that the people of an import belong to the unit (Annex 3, rules E8)."""
+
+    __tablename__ = "import_proof"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("background_job.id"), index=True)
+    file_sha256: Mapped[str] = mapped_column(ForeignKey("stored_file.sha256"))
+    filename: Mapped[str] = mapped_column(String(200))
+
+    job: Mapped[BackgroundJob] = relationship()
 
 
 class JobRun(HasId, Model):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from app import clock
 from app.domain.errors import DomainError
 from app.extensions import unit_of_work
-from app.services import milestones, notifications, reminders, sweeps, transfers
+from app.services import job_files, milestones, notifications, reminders, sweeps, transfers
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,8 @@ def run_everything() -> dict[str, tuple[int, int]]:
     ran["outbox"] = run_once(notifications.deliver_outbox)
     ran["reminders"] = run_once(reminders.remind)
     ran["milestones"] = run_once(milestones.watch)
+    expired = expire_jobs()
+    ran["job_files"] = (expired, expired)
     return ran
 
 
@@ -60,3 +62,12 @@ def run_once(work: Callable[..., int]) -> tuple[int, int]:
     with unit_of_work():
         count = work(now=clock.now())
     return count, count
+
+
+def expire_jobs() -> int:
+    """Delete files and activation codes of background jobs whose time is over; of how many jobs."""
+    expired = job_files.find_expired(now=clock.now())
+    for job_id in expired:
+        with unit_of_work():
+            job_files.expire_job(job_id, now=clock.now())
+    return len(expired)

@@ -312,3 +312,39 @@ class FindingKind(StrEnum):
 
     REFUSAL = "refusal"
     WARNING = "warning"
+
+
+class JobState(StrEnum):
+    """后台作业状态: long work somebody asked for, from the queue to its end."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING_FOR_CONFIRMATION = "waiting_for_confirmation"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobFilePurpose(StrEnum):
+    """What a file of a background job is: given to it, or made by it."""
+
+    UPLOAD = "upload"
+    ERRORS = "errors"
+    RESULT = "result"
+
+
+class RowOutcome(StrEnum):
+    """What a row of an imported file is found to be, and what became of it."""
+
+    NEW = "new"
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    FAILING = "failing"
+
+
+class AccountOrigin(StrEnum):
+    """How an account came into being; those of 2021 are imported, never created again (三(二))."""
+
+    SINGLE = "single"
+    IMPORT = "import"
+    LEGACY_2021 = "legacy_2021"

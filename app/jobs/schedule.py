@@ -39,6 +39,7 @@ PERIODIC = (
     Periodic("outbox", "app.jobs.sweeping.deliver"),
     Periodic("reminders", "app.jobs.sweeping.remind"),
     Periodic("milestones", "app.jobs.sweeping.watch_milestones"),
+    Periodic("background", "app.jobs.background.look_after"),
 )
 
 

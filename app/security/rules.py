@@ -389,6 +389,7 @@ read(
     R.COMMITTEE_OFFICE,
 )
 read(m.Notification, lambda a: m.Notification.account_id == a.account_id, *EVERY_ROLE)
+read(m.BackgroundJob, lambda a: m.BackgroundJob.account_id == a.account_id, *EVERY_ROLE)
 read(m.AuditEntry, everything, R.AUDIT_ADMIN)
 read(m.PersonalDataRead, everything, R.AUDIT_ADMIN)
 read(m.JobRun, everything, R.SYSTEM_ADMIN, R.AUDIT_ADMIN)

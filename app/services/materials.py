@@ -12,24 +12,23 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import IO, Any, Final
 
 import filetype
 import obstore
-from obstore.store import from_url
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from app.domain.errors import ConflictError, RuleViolation
 from app.domain.messages import N_
 from app.domain.terms import TitleLevel
-from app.extensions import db, object_store_url
+from app.extensions import db
 from app.models import Application, ApplicationVersion, Material, MaterialRequirement, StoredFile
 from app.services.actors import Actor
 from app.services.editing import require_editable
 from app.services.form_definition import MATERIALS, Field, FormDefinition, Label, Section, read_form
+from app.services.object_store import object_store
 from app.services.settings import parameter
 from app.services.transitions import lock_application
 
@@ -56,15 +55,6 @@ class FileRefusedError(RuleViolation):
 # --------------------------------------------------------------------------- the store
 
 
-@lru_cache(maxsize=8)
-def _store(url: str) -> Any:
-    return from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
-
-
-def _object_store() -> Any:
-    return _store(object_store_url())
-
-
 def _path_of(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}"
 
@@ -87,7 +77,7 @@ def store_file(
     known = db.session.get(StoredFile, sha256)
     if known is not None:
         return known
-    obstore.put(_object_store(), _path_of(sha256), content)
+    obstore.put(object_store(), _path_of(sha256), content)
     db.session.execute(
         insert(StoredFile)
         .values(sha256=sha256, byte_count=len(content), media_type=MEDIA_TYPES[kind])
@@ -98,7 +88,7 @@ def store_file(
 
 def open_file(sha256: str) -> bytes:
     """The bytes of a stored file; FileNotFoundError when the object store has lost them."""
-    return bytes(obstore.get(_object_store(), _path_of(sha256)).bytes())
+    return bytes(obstore.get(object_store(), _path_of(sha256)).bytes())
 
 
 def _read_limited(data: bytes | IO[bytes], max_bytes: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 MODULES = (
     "lookup",
     "home",
+    "background_jobs",
     "public",
     "applicant",
     "applications",
@@ -18,6 +19,7 @@ MODULES = (
     "units",
     "accounts",
     "transfers",
+    "imports",
     "specialties",
     "committees",
     "plan",

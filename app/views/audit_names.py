@@ -22,6 +22,7 @@ ACTIONS: Mapping[str, str] = {
     "ask_transfer": N_("Transfer asked for"),
     "ask_withdrawal": N_("Withdrawal asked for"),
     "attach_account": N_("Person without a unit taken up"),
+    "cancel_job": N_("Background job cancelled"),
     "cancel_scheduled_publicity": N_("Scheduled publicity cancelled"),
     "change_choice": N_("Choice of the application changed"),
     "change_option": N_("Option changed"),
@@ -108,6 +109,7 @@ OBJECTS: Mapping[str, str] = {
     "Account": N_("Account"),
     "Application": N_("Application"),
     "AuthorityFiling": N_("Authority filing"),
+    "BackgroundJob": N_("Background job"),
     "CallForApplications": N_("Call for applications"),
     "Committee": N_("Review committee"),
     "Dictionary": N_("Dictionary"),
@@ -153,6 +155,7 @@ JOBS: Mapping[str, str] = {
     "outbox": N_("Deliver notifications"),
     "reminders": N_("Send reminders"),
     "milestones": N_("Watch the milestones of the committees"),
+    "background": N_("Look after the background jobs"),
 }
 """The periodic jobs of app/jobs."""
 

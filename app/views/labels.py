@@ -10,42 +10,28 @@ from flask import Flask
 from flask_babel import gettext
 
 from app.domain import terms as t
+from app.domain.labels import (
+    APPLICANT_KIND_LABELS,
+    DOCUMENT_LABELS,
+    LEVEL_LABELS,
+    UNIT_KIND_LABELS,
+)
 from app.domain.messages import N_
 from app.domain.workflow import ROLE_LABELS, ActorRole
+from app.services.background_jobs import JOB_STATE_LABELS
 from app.services.transfers import STATE_LABELS
 
 LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
     ActorRole: ROLE_LABELS,
-    t.UnitKind: {
-        t.UnitKind.HRSS: N_("HRSS department"),
-        t.UnitKind.COMPETENT_DEPARTMENT: N_("Competent department"),
-        t.UnitKind.EMPLOYER: N_("Enterprise or public institution"),
-        t.UnitKind.NON_PUBLIC: N_("Non-public organization"),
-        t.UnitKind.DESIGNATED_AGENCY: N_("Designated agency"),
-    },
-    t.AdministrativeLevel: {
-        t.AdministrativeLevel.PROVINCE: N_("Province"),
-        t.AdministrativeLevel.PREFECTURE: N_("Prefecture"),
-        t.AdministrativeLevel.COUNTY: N_("County"),
-    },
+    t.JobState: JOB_STATE_LABELS,
+    t.UnitKind: UNIT_KIND_LABELS,
+    t.AdministrativeLevel: LEVEL_LABELS,
     t.AccountKind: {
         t.AccountKind.UNIT: N_("Unit account"),
         t.AccountKind.PERSONAL: N_("Personal account"),
     },
-    t.IdentityDocument: {
-        t.IdentityDocument.RESIDENT_ID: N_("Resident ID card"),
-        t.IdentityDocument.HMT_RESIDENCE_PERMIT: N_(
-            "Residence permit of Hong Kong, Macao and Taiwan residents"
-        ),
-        t.IdentityDocument.PERMANENT_RESIDENT_ID: N_("Permanent resident card of foreigners"),
-        t.IdentityDocument.PASSPORT: N_("Passport"),
-        t.IdentityDocument.TRAVEL_PERMIT: N_("Mainland travel permit"),
-    },
-    t.ApplicantKind: {
-        t.ApplicantKind.EMPLOYEE: N_("Employee of the unit"),
-        t.ApplicantKind.FREELANCER: N_("Freelancer"),
-        t.ApplicantKind.SOLE_PROPRIETOR: N_("Sole proprietor"),
-    },
+    t.IdentityDocument: DOCUMENT_LABELS,
+    t.ApplicantKind: APPLICANT_KIND_LABELS,
     t.TitleLevel: {
         t.TitleLevel.SENIOR: N_("Senior level"),
         t.TitleLevel.ASSOCIATE_SENIOR: N_("Associate senior level"),

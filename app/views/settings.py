@@ -70,7 +70,7 @@ GROUPS = (
     ),
     (
         _l("Accounts and codes"),
-        ("transfer_", "login_", "shared_", "password_", "identity_", "derived_"),
+        ("transfer_", "login_", "shared_", "password_", "identity_", "derived_", "import_", "job_"),
     ),
 )
 """Which parameters stand together, by the beginning of their keys; the rest comes last."""
@@ -192,12 +192,15 @@ UNITS = {
     "characters": N_("characters"),
     "days": N_("natural days"),
     "experts": N_("experts"),
+    "hours": N_("hours"),
     "hours_per_year": N_("hours a year"),
     "levels": N_("levels"),
+    "megabytes": N_("megabytes"),
     "meetings": N_("meetings"),
     "members": N_("members"),
     "minutes": N_("minutes"),
     "opinions": N_("opinions"),
+    "rows": N_("rows"),
     "times": N_("times"),
     "units": N_("units"),
     "working_days": N_("working days"),

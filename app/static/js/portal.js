@@ -378,6 +378,23 @@
     charts.forEach((box) => watcher.observe(box));
   }
 
+  /* ---- Progress of a background job: <div data-poll="/jobs/progress/7" data-state="running"> --- */
+  all("[data-poll]").forEach((box) => {
+    const bar = box.querySelector("progress");
+    const look = async () => {
+      if (document.hidden) return;
+      const answer = await fetch(box.dataset.poll, { headers: { Accept: "application/json" } });
+      if (!answer.ok) return;
+      const { state, done, total } = await answer.json();
+      if (state !== box.dataset.state) return location.reload();
+      if (!bar) return;
+      bar.max = total || 1;
+      bar.value = done;
+      bar.nextElementSibling.textContent = `${done} / ${total}`;
+    };
+    setInterval(() => look().catch(() => {}), 1500);
+  });
+
   /* ---- First: the error summary takes the focus -------------------------------------------- */
   document.querySelector("[data-autofocus]")?.focus();
   document.addEventListener("htmx:after:swap", (event) => startPickers(event.target));
