@@ -102,7 +102,6 @@ class Unit(HasId, HasCreatedAt, HasVersion, Model):
 
     __tablename__ = "unit"
     __table_args__ = (
-        Index("ix_unit_path", "path", postgresql_ops={"path": "text_pattern_ops"}),
         Index("ix_unit_search", "search", postgresql_using="gin"),
         CheckConstraint(
             "kind <> 'non_public' OR registrar_level IS NOT NULL", name="registrar_if_non_public"
@@ -116,7 +115,9 @@ class Unit(HasId, HasCreatedAt, HasVersion, Model):
     code: Mapped[str] = mapped_column(String(32), unique=True, comment="own USCC or derived code")
     code_suffix: Mapped[str | None] = mapped_column(String(2))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
-    path: Mapped[str] = mapped_column(String(200), default="")
+    path: Mapped[str] = mapped_column(
+        String(200, collation="C"), default="", index=True, comment="compared byte by byte"
+    )
     division_code: Mapped[str] = mapped_column(ForeignKey("division.code"), index=True)
     registrar: Mapped[str | None] = mapped_column(String(120))
     registrar_level: Mapped[AdministrativeLevel | None] = mapped_column(

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from flask import Flask, g, request_started
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, event, select, text
 from xdist.scheduler import LoadFileScheduling
 
 from app import create_app
@@ -218,3 +218,25 @@ def sign_in(app: Flask, account: Callable[[str], Account]) -> Callable[[str], Fl
         return client
 
     return enter
+
+
+@pytest.fixture
+def count_queries(app: Flask) -> Callable[[Callable[[], Any]], int]:
+    """count_queries(call): how many statements `call` sends."""
+
+    def count(call: Callable[[], Any]) -> int:
+        statements: list[str] = []
+        db.session.expire_all()
+
+        def note(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+            if not statement.startswith(("SAVEPOINT", "RELEASE")):
+                statements.append(statement)
+
+        event.listen(db.engines[None], "before_cursor_execute", note)
+        try:
+            call()
+        finally:
+            event.remove(db.engines[None], "before_cursor_execute", note)
+        return len(statements)
+
+    return count

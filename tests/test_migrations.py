@@ -155,7 +155,7 @@ def test_migrations_do_not_depend_on_the_code_of_today() -> None:
     [
         "CREATE INDEX ix_unit_search ON public.unit USING gin (search)",
         "CREATE INDEX ix_person_search ON public.person USING gin (search)",
-        "CREATE INDEX ix_unit_path ON public.unit USING btree (path text_pattern_ops)",
+        "CREATE INDEX ix_unit_path ON public.unit USING btree (path)",
         (
             "CREATE UNIQUE INDEX uq_application_live ON public.application "
             "USING btree (person_id, plan_year) WHERE is_live"

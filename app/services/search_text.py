@@ -1,7 +1,7 @@
 """Words for the full-text columns: Chinese text in bigrams, its pinyin, Latin words and codes.
 
-PostgreSQL has no Chinese dictionary, so both sides are cut the same way: what is stored
-(`search_vector`) and what somebody types (`search_query`), under the `simple` configuration.
+PostgreSQL has no Chinese dictionary, so both sides are cut here, the same way: what is stored
+(`search_vector`) and what somebody types (`search_query`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from pypinyin import Style, lazy_pinyin
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ARRAY, ColumnElement, Text, cast, func
+from sqlalchemy.dialects.postgresql import TSQUERY
 
 _RUNS = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+|[0-9a-z]+")
 _LONGEST = 200
@@ -20,6 +21,11 @@ _LONGEST = 200
 def bigrams(text: str) -> str:
     """Return the words of `text`: 贵阳市 → "贵阳 阳市"; Latin words in small letters."""
     return " ".join(_words(text))
+
+
+def chinese_runs(text: str) -> list[str]:
+    """Return the unbroken runs of Chinese characters in `text`, in its order."""
+    return [run for run in _RUNS.findall(text) if not run.isascii()]
 
 
 def _words(text: str) -> Iterable[str]:
@@ -36,34 +42,39 @@ def pinyin_initials(text: str) -> str:
     return "".join(letters)[:_LONGEST]
 
 
-def pinyin_words(text: str) -> str:
-    """Return whole pinyin: 王敏 → "wang min wangmin"."""
+def pinyin_words(text: str) -> list[str]:
+    """Return whole pinyin: 王敏 → wang, min, wangmin."""
     syllables = [part for part in lazy_pinyin(text, errors=lambda _other: "") if part]
-    return " ".join([*syllables, "".join(syllables)])
+    return [*syllables, "".join(syllables)]
 
 
 def _keep_ascii(other: str) -> str:
     return "".join(re.findall(r"[0-9a-z]+", other))
 
 
-def search_document(name: str, *codes: str) -> str:
-    """Return all words a row is found by: bigrams, initials and whole pinyin of its name, codes."""
-    return " ".join(
-        [
-            bigrams(name),
-            pinyin_initials(name),
-            pinyin_words(name),
-            *(bigrams(code) for code in codes),
-        ]
-    )
+def search_words(name: str, *codes: str) -> list[str]:
+    """Return all words a row is found by: bigrams, initials and whole pinyin of its name, codes.
+
+    Every word is found by its beginning. So that any part of a name is found, the last character
+    of each run stands alone too, and the initials stand once from each of their letters on.
+    """
+    initials = pinyin_initials(name)
+    words = {
+        *_words(name),
+        *(run[-1] for run in chinese_runs(name)),
+        *(initials[start:] for start in range(len(initials))),
+        *pinyin_words(name),
+        *(word for code in codes for word in _words(code)),
+    }
+    return sorted(word.lower()[:_LONGEST] for word in words if word)
 
 
 def search_vector(name: str, *codes: str) -> ColumnElement[Any]:
     """Return the SQL value of a `search` column: set it whenever the name or a code changes."""
-    return func.to_tsvector("simple", search_document(name, *codes))
+    return func.array_to_tsvector(cast(search_words(name, *codes), ARRAY(Text)))
 
 
 def search_query(text: str) -> ColumnElement[Any]:
     """Return the SQL query for what somebody typed: every word must begin a stored one."""
-    terms = " & ".join(f"{word}:*" for word in _words(text))
-    return func.to_tsquery("simple", terms)
+    terms = " & ".join(f"'{word}':*" for word in dict.fromkeys(_words(text)))
+    return cast(terms, TSQUERY)

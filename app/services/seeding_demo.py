@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import ARRAY, Text, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain import codes
@@ -53,7 +53,7 @@ from app.models import (
 from app.passwords import hash_password
 from app.services.accounts import identity_hash, personal_login
 from app.services.permissions import role_by_name
-from app.services.search_text import pinyin_initials, search_document
+from app.services.search_text import pinyin_initials, search_words
 from app.services.seed_files import Entry, read_seed, telling_refusals
 
 ACTIVATED_AT = datetime(2022, 6, 15, 9, 0, tzinfo=BEIJING)
@@ -125,7 +125,7 @@ def _load_units(session: Session, file: Entry, cast: Cast) -> None:
     _index(
         session,
         Unit,
-        [(unit.id, search_document(unit.name, unit.code)) for unit in cast.units.values()],
+        [(unit.id, search_words(unit.name, unit.code)) for unit in cast.units.values()],
     )
 
 
@@ -150,14 +150,14 @@ def _read_unit(entry: Entry, cast: Cast) -> Unit:
 
 
 def _index(
-    session: Session, model: type[Unit] | type[Person], documents: list[tuple[int, str]]
+    session: Session, model: type[Unit] | type[Person], documents: list[tuple[int, list[str]]]
 ) -> None:
     """Write the search columns of new rows in one statement."""
     table: Any = model.__table__
     session.connection().execute(
         update(table)
         .where(table.c.id == bindparam("row_id"))
-        .values(search=func.to_tsvector("simple", bindparam("document"))),
+        .values(search=func.array_to_tsvector(bindparam("document", type_=ARRAY(Text)))),
         [{"row_id": row_id, "document": document} for row_id, document in documents],
     )
 
@@ -176,7 +176,7 @@ def _load_people(session: Session, file: Entry, cast: Cast) -> None:
     session.add_all(cast.accounts.values())
     session.flush()
     people = cast.people.values()
-    _index(session, Person, [(person.id, search_document(person.name)) for person in people])
+    _index(session, Person, [(person.id, search_words(person.name)) for person in people])
 
 
 def _read_person(entry: Entry, cast: Cast) -> Person:

@@ -42,7 +42,7 @@ from app.models import (
 from app.services.accounts import NewAccount, create_unit_account
 from app.services.actors import Actor
 from app.services.audit import record
-from app.services.search_text import pinyin_initials, search_vector
+from app.services.unit_search import index_unit
 
 DIVISION_DIGITS = {
     AdministrativeLevel.PROVINCE: 2,
@@ -131,7 +131,7 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
         address=draft.address.strip() or None,
         path=parent.path,
     )
-    _index(unit)
+    index_unit(unit)
     db.session.add(unit)
     db.session.flush()
     unit.path = f"{parent.path}{unit.id}/"
@@ -468,8 +468,8 @@ def _require_superior(unit: Unit, actor: Actor) -> None:
 
 
 def _index(unit: Unit) -> None:
-    unit.pinyin = pinyin_initials(unit.name)
-    unit.search = search_vector(unit.name, unit.code)
+    former = select(UnitCodeAlias.code).where(UnitCodeAlias.unit_id == unit.id)
+    index_unit(unit, db.session.scalars(former))
 
 
 def _facts(unit: Unit) -> dict[str, Any]:

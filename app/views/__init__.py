@@ -17,6 +17,7 @@ MODULES = (
     "expert",
     "results",
     "units",
+    "unit_tree",
     "accounts",
     "transfers",
     "imports",

@@ -13,12 +13,13 @@ from app import models as m
 from app.extensions import db
 from app.security.actors import current_actor
 from app.security.scope import read_criterion
+from app.services.unit_search import find_units
 from app.views.base import PortalView
+from app.views.unit_tree import describe_place
 
 LIMIT = 20
 
 SEARCHED: dict[str, tuple[type, tuple[Any, ...]]] = {
-    "unit": (m.Unit, (m.Unit.name, m.Unit.pinyin, m.Unit.code)),
     "person": (m.Person, (m.Person.name, m.Person.pinyin)),
     "division": (m.Division, (m.Division.name, m.Division.code)),
     "series": (m.Series, (m.Series.name, m.Series.slug)),
@@ -31,30 +32,36 @@ SEARCHED: dict[str, tuple[type, tuple[Any, ...]]] = {
 
 
 class LookupView(PortalView):
-    """Answers `[{id, text}]` for the pickers of forms and filters."""
+    """Answers `[{id, text, note}]` for the pickers of forms and filters."""
 
     route_base = "/lookup"
 
     @expose("/<string:table>")
     def find(self, table: str) -> Any:
-        """At most 20 rows of `table` whose name, pinyin initials or code match `q`."""
+        """At most 20 rows of `table` whose name, pinyin initials or code match `q`, best first."""
         if not current_user.is_authenticated:
             abort(401)
+        term = request.args.get("q", "").strip()[:60]
+        if table == m.Unit.__tablename__:
+            return jsonify(_find_units(term))
         if table not in SEARCHED:
             abort(404)
         model, columns = SEARCHED[table]
-        term = request.args.get("q", "").strip()[:60]
         query: Any = select(model).where(read_criterion(model, current_actor()))
         if term:
-            starts = [column.ilike(f"{_escape(term)}%") for column in columns]
-            inside = [columns[0].ilike(f"%{_escape(term)}%")]
+            starts = [column.istartswith(term, autoescape=True) for column in columns]
+            inside = [columns[0].icontains(term, autoescape=True)]
             query = query.where(or_(*starts, *inside))
         rows = db.session.scalars(query.order_by(columns[0]).limit(LIMIT))
         return jsonify([{"id": _key(row), "text": str(row)} for row in rows])
 
 
-def _escape(term: str) -> str:
-    return term.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+def _find_units(term: str) -> list[dict[str, Any]]:
+    scope = read_criterion(m.Unit, current_actor())
+    return [
+        {"id": found.unit.id, "text": found.unit.name, "note": describe_place(found)}
+        for found in find_units(term, scope, limit=LIMIT)
+    ]
 
 
 def _key(row: Any) -> Any:

@@ -9,7 +9,7 @@ from flask_appbuilder.models.sqla.filters import FilterContains
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from wtforms import SelectField, StringField
 
 from app import clock
@@ -19,7 +19,7 @@ from app.extensions import db
 from app.models import Account, Division, PersonnelAffiliation, Unit, UnitCodeAlias
 from app.security.actors import current_actor
 from app.services import units
-from app.services.search_text import bigrams, search_query
+from app.services.unit_search import matches_unit
 from app.views import forms as f
 from app.views.base import READ, scoped
 from app.views.labels import choices_of, name_of, shown_as
@@ -34,18 +34,8 @@ class FilterUnit(FilterContains):
     """One box for name, pinyin initials and code, former codes included."""
 
     def apply(self, query: Any, value: str) -> Any:
-        """Keep the units that begin with or contain what was typed."""
-        term = value.strip()[:60].replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        former = select(UnitCodeAlias.unit_id).where(UnitCodeAlias.code.ilike(f"{term}%"))
-        found = or_(
-            Unit.name.ilike(f"%{term}%"),
-            Unit.pinyin.ilike(f"%{term.lower()}%"),
-            Unit.code.ilike(f"{term}%"),
-            Unit.id.in_(former),
-        )
-        if bigrams(value):
-            found = or_(found, Unit.search.op("@@")(search_query(value)))
-        return query.filter(found)
+        """Keep the units that fit what was typed, by the text index."""
+        return query.filter(matches_unit(value))
 
 
 class UnitForm(f.PortalForm):
@@ -137,6 +127,7 @@ class UnitView(RecordView):
         **dict.fromkeys((R.SYSTEM_ADMIN, R.SECURITY_ADMIN, R.AUDIT_ADMIN), READ),
     }
     list_title = _l("Units")
+    list_template = "units/list.html"
     list_columns = ["name", "code", "kind", "level", "division", "parent", "is_active"]
     search_columns = ["name", "kind", "level", "division", "is_active"]
     order_columns = ["name", "code", "kind", "level"]

@@ -42,6 +42,11 @@ def options(window: Window, select: str) -> list[WebElement]:
     return window.find_all(f"{select} + .ts-wrapper .ts-dropdown .option")
 
 
+def offered(window: Window) -> list[str]:
+    """The names the picker offers now; under each stand its code and its place."""
+    return [option.text.partition("\n")[0] for option in options(window, PARENT)]
+
+
 def forget(window: Window) -> None:
     """Leave the form as if nothing had been entered."""
     window.run("document.querySelector('form[data-changed]')?.removeAttribute('data-changed')")
@@ -52,7 +57,7 @@ def test_picker_finds_by_name_with_the_mouse(desk: Window) -> None:
     field = picker(desk, PARENT)
     desk.click(desk.find(f"{PARENT} + .ts-wrapper .ts-control"))
     field.send_keys("南明区人力")
-    desk.until(lambda _d: [o.text for o in options(desk, PARENT)] == [NANMING])
+    desk.until(lambda _d: offered(desk) == [NANMING])
     desk.until(lambda _d: options(desk, PARENT)[0].click() or True)
     assert chosen(desk, PARENT) == NANMING
     forget(desk)
@@ -63,7 +68,7 @@ def test_picker_finds_by_pinyin_initials_with_the_keyboard(desk: Window) -> None
     picker(desk, PARENT)
     journey.tab_to(desk, f"{PARENT} + .ts-wrapper input")
     journey.type_keys(desk, *"nmqrl")
-    desk.until(lambda _d: [o.text for o in options(desk, PARENT)] == [NANMING])
+    desk.until(lambda _d: offered(desk) == [NANMING])
     journey.type_keys(desk, Keys.ENTER)
     assert chosen(desk, PARENT) == NANMING
     forget(desk)
@@ -76,7 +81,7 @@ def test_picker_chooses_nothing_before_the_answer_is_there(desk: Window) -> None
     desk.until(lambda _d: len(options(desk, PARENT)) > 1)
     journey.type_keys(desk, *"nmqrl", Keys.ENTER)
     assert chosen(desk, PARENT) in ("", NANMING)
-    desk.until(lambda _d: [o.text for o in options(desk, PARENT)] in ([NANMING], []))
+    desk.until(lambda _d: offered(desk) in ([NANMING], []))
     forget(desk)
 
 
@@ -114,3 +119,41 @@ def test_plan_is_shown_as_a_picture(desk: Window, shoot: Shoot) -> None:
     desk.open("/plans/list/").press("main tr[data-href] a")
     desk.show(".card:has(.plan-svg)")
     shoot("plan")
+
+
+TREE_FOCUS = "return document.activeElement.querySelector('.tree-name')?.textContent ?? ''"
+GUIYANG = "贵阳市人力资源和社会保障局"
+
+
+def focused_unit(window: Window) -> str:
+    """The name of the unit of the tree that has the focus."""
+    found: str = window.run(TREE_FOCUS)
+    return found
+
+
+def test_the_unit_tree_is_walked_with_the_arrow_keys(desk: Window) -> None:
+    desk.open("/unit_tree/")
+    journey.tab_to(desk, "li[role=treeitem]")
+    top = focused_unit(desk)
+    assert top == "贵州省人力资源和社会保障厅"
+    for _step in range(20):
+        journey.type_keys(desk, Keys.ARROW_DOWN)
+        if focused_unit(desk) == GUIYANG:
+            break
+    row = "document.activeElement.getAttribute('aria-expanded')"
+    assert desk.run(f"return {row}") == "false"
+    journey.type_keys(desk, Keys.ARROW_RIGHT)
+    desk.until(lambda _d: desk.run(f"return {row}") == "true")
+    journey.type_keys(desk, Keys.ARROW_RIGHT)
+    assert focused_unit(desk) == NANMING
+    assert desk.run("return document.activeElement.getAttribute('aria-level')") == "3"
+    journey.type_keys(desk, Keys.ARROW_LEFT)
+    assert focused_unit(desk) == GUIYANG
+    journey.type_keys(desk, Keys.ARROW_LEFT)
+    assert desk.run(f"return {row}") == "false"
+    journey.type_keys(desk, Keys.HOME)
+    assert focused_unit(desk) == top
+    journey.type_keys(desk, Keys.END)
+    assert focused_unit(desk) not in {top, GUIYANG}
+    journey.type_keys(desk, Keys.ENTER)
+    desk.until(lambda _d: desk.path.startswith("/units/show/"))

@@ -228,6 +228,11 @@
       plugins,
       render: {
         no_results: () => element("div", "no-results", texts.nothingFound),
+        option: (found) => {
+          const shown = element("div", "", found.text);
+          if (found.note) shown.append(element("small", "option-note", found.note));
+          return shown;
+        },
       },
     };
     if (url) {
