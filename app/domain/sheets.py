@@ -260,7 +260,7 @@ KEY_COLUMN: Final = Column("account_key", N_("Account key (do not change)"), wid
 
 IGNORED: Final = (
     Column("row", N_("Row in the uploaded file"), width=10),
-    Column("reasons", N_("What is wrong"), width=60),
+    Column("reasons", N_("Why it was not taken over"), width=60),
     Column("unit", N_("Unit"), width=30),
     Column("state", N_("State"), width=10),
 )

@@ -21,11 +21,14 @@ from app.domain.messages import N_
 from app.extensions import db, unit_of_work
 from app.jobs.hints import LONG_JOB_SECONDS, long_queue
 from app.jobs.schedule import RESULT_SECONDS
+from app.messages import say
 from app.models import Account, BackgroundJob
 from app.security.actors import actor_of
 from app.services import background_jobs
 from app.services.actors import Actor
 from app.services.background_jobs import Ending, LeaseLostError
+from app.services.imports import importing
+from app.services.imports.importing import ImportWork
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,9 @@ class Work(Protocol):
 
 Opener = Callable[[BackgroundJob], Work]
 
-KINDS: Mapping[str, Opener] = {}
+KINDS: Mapping[str, Opener] = {
+    **{f"import_{word}": lambda job: ImportWork(job, say) for word in importing.CHECKERS},
+}
 """How the work of each kind begins: reading what it was given, writing nothing."""
 
 

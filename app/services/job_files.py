@@ -36,11 +36,7 @@ def keep_job_file(
     media_type: str = XLSX,
 ) -> JobFile:
     """Encrypt and keep a file of the job; one of the same purpose made before is replaced."""
-    for old in db.session.scalars(
-        select(JobFile).where(JobFile.job_id == job.id, JobFile.purpose == purpose)
-    ):
-        _drop(old)
-        db.session.delete(old)
+    drop_job_file(job, purpose)
     key, nonce = AESGCM.generate_key(256), secrets.token_bytes(_NONCE_BYTES)
     name = f"jobs/{secrets.token_hex(16)}"
     obstore.put(
@@ -58,6 +54,15 @@ def keep_job_file(
     db.session.add(file)
     db.session.flush()
     return file
+
+
+def drop_job_file(job: BackgroundJob, purpose: JobFilePurpose) -> None:
+    """Delete the file of that purpose, if there is one."""
+    for old in db.session.scalars(
+        select(JobFile).where(JobFile.job_id == job.id, JobFile.purpose == purpose)
+    ):
+        _drop(old)
+        db.session.delete(old)
 
 
 def find_job_file(job_id: int, purpose: JobFilePurpose) -> JobFile | None:
