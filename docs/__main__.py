@@ -121,19 +121,71 @@ def show_grants(granted: frozenset[str] | None) -> str:
     return ", ".join(sorted(name.removeprefix("can_").replace("_", " ") for name in granted))
 
 
-def show_rules(model: type, rules: Mapping[type, Mapping[ActorRole, Any]]) -> str:
-    """Return the roles a row rule exists for."""
-    roles = rules.get(model, {})
-    if len(roles) == len(ActorRole):
+REACH_IN_CHINESE = {
+    "all": "全部",
+    "subtree": "本单位及下级",
+    "own_unit": "本单位",
+    "own": "本人",
+    "assigned": "指定",
+}
+
+
+def show_roles(roles: Iterable[ActorRole]) -> str:
+    """Return the names of roles, in their order."""
+    held = set(roles)
+    if len(held) == len(ActorRole):
         return "every role"
-    return ", ".join(role.value for role in ActorRole if role in roles)
+    return ", ".join(role.value for role in ActorRole if role in held)
+
+
+def show_fields(fields: Any) -> str:
+    """Return which fields a grant names."""
+    if not fields.names:
+        return "all" if fields.is_exception else "the key"
+    names = ", ".join(code(name) for name in sorted(fields.names))
+    return f"all but {names}" if fields.is_exception else names
+
+
+def show_actions(actions: frozenset[str]) -> str:
+    """Return what may be done under a grant."""
+    from app.security.guard import READING, WRITING, Action  # noqa: PLC0415 -- loads the tables
+
+    for name, known in (("read", READING), ("write", WRITING)):
+        if actions == known:
+            return name
+    return ", ".join(action.value for action in Action if action in actions)
+
+
+def grant_rows() -> Iterable[tuple[str, ...]]:
+    """Yield the grants of every table; equal ones of several roles in one row."""
+    from app.security import rules  # noqa: F401, PLC0415 -- fills the table
+    from app.security.guard import GRANTS  # noqa: PLC0415 -- loads the tables
+
+    for model in sorted(GRANTS, key=lambda model: model.__name__):
+        merged: dict[tuple[str, ...], list[ActorRole]] = {}
+        for grant in GRANTS[model]:
+            note = f" ({grant.scope.note})" if grant.scope.note else ""
+            by_test = "" if grant.scope.criterion or grant.scope.reach.value == "all" else " (rule)"
+            key = (
+                show_actions(grant.actions),
+                REACH_IN_CHINESE[grant.scope.reach.value] + (note or by_test),
+                show_fields(grant.fields),
+            )
+            merged.setdefault(key, []).append(grant.role)
+        for (actions, rows, fields), roles in merged.items():
+            yield code(model.__name__), show_roles(roles), actions, rows, fields
+
+
+def never_rows() -> Iterable[tuple[str, str]]:
+    """Yield the fields that are shown to nobody."""
+    from app.security.guard import NEVER  # noqa: PLC0415 -- loads the tables
+
+    for model in sorted(NEVER, key=lambda model: model.__name__):
+        yield code(model.__name__), ", ".join(code(name) for name in sorted(NEVER[model]))
 
 
 def permissions_page() -> str:
-    """Return which role opens which screen, and which tables it reads and writes."""
-    from app.security import rules  # noqa: F401, PLC0415 -- fills the two tables below
-    from app.security.scope import READ_RULES, WRITE_RULES  # noqa: PLC0415 -- loads the tables
-
+    """Return which role opens which screen, and which rows and fields it reads and writes."""
     by_screen = []
     for view in sorted(screens(), key=lambda view: view.__name__):
         grants: Mapping[ActorRole, frozenset[str]] = view.grants  # type: ignore[attr-defined]
@@ -141,32 +193,42 @@ def permissions_page() -> str:
             f"**{role.value}**: {show_grants(grants[role])}" for role in ActorRole if role in grants
         )
         by_screen.append((code(view.__name__), cells))
-    models = sorted({*READ_RULES, *WRITE_RULES}, key=lambda model: model.__name__)
-    by_table = (
-        (
-            code(model.__name__),
-            show_rules(model, READ_RULES) or "–",
-            show_rules(model, WRITE_RULES) or ("–" if model in WRITE_RULES else "services only"),
-        )
-        for model in models
-    )
     return "\n".join(
         (
             "# 权限 · Who may open and change what",
             "",
             "Written by `make docs` from the `grants` of the views and from",
-            "`app/security/rules.py`; do not edit. A role that is not named has no access. Which",
-            "*rows* a role reads is decided there too: 全部 all, 本单位及下级 subtree, 本单位 own",
-            "unit, 本人 own, 指定 assigned ([architecture.md](architecture.md) 3).",
+            "`app/security/rules.py`; do not edit. A role that is not named has no access.",
+            "",
+            "A screen opens by a permission of a role; the rows and fields it then shows are those",
+            "of the roles that opened it. One line of the second table is one decision: role,",
+            "action, rows and fields together; several lines are united cell by cell, never rows",
+            "and fields apart ([architecture.md](architecture.md) 3). *read* is list, show,",
+            "export, print, download, act (a button on the row), api and history; *write* is add,",
+            "edit, delete and import.",
+            "",
+            "| rows | meaning |",
+            "| --- | --- |",
+            "| 全部 | every row |",
+            "| 本单位及下级 | rows of one's unit and of all units below it |",
+            "| 本单位 | rows of one's unit alone |",
+            "| 本人 | rows of the person or account itself |",
+            "| 指定 | rows a rule of their own assigns; the rule stands beside it |",
             "",
             "## Screens",
             "",
             table(("screen", "roles and permissions"), by_screen),
             "## Tables",
             "",
-            "Tables that are not listed are reached through services only.",
+            "Tables that are not listed are reached through services only; so are changes of a",
+            "table without a line that says *write*.",
             "",
-            table(("table", "rows are read by", "rows are changed by"), by_table),
+            table(("table", "roles", "may", "rows", "fields"), grant_rows()),
+            "## Never shown to anybody",
+            "",
+            "Full numbers are revealed one at a time, with a reason, and every view is recorded.",
+            "",
+            table(("table", "fields"), never_rows()),
         )
     )
 

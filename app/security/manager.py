@@ -265,11 +265,18 @@ class PortalSecurityManager(SecurityManager):
 
     def permissions_of(self, user: Any) -> frozenset[tuple[str, str]]:
         """Everything the user's roles grant, in one query a request."""
+        return frozenset(self._grants_of(user))
+
+    def roles_granting(self, user: Any, permission_name: str, view_name: str) -> frozenset[str]:
+        """Which of the user's roles grant a permission; from the same one query."""
+        return self._grants_of(user).get((permission_name, view_name), frozenset())
+
+    def _grants_of(self, user: Any) -> dict[tuple[str, str], frozenset[str]]:
         cached = g.get("permissions")
         if cached is None or cached[0] != user.id:
-            role_ids = [role.id for role in self.get_user_roles(user) if role is not None]
+            names = {role.id: role.name for role in self.get_user_roles(user) if role is not None}
             rows = db.session.execute(
-                select(Permission.name, ViewMenu.name)
+                select(Permission.name, ViewMenu.name, assoc_permissionview_role.c.role_id)
                 .select_from(assoc_permissionview_role)
                 .join(
                     PermissionView,
@@ -277,10 +284,15 @@ class PortalSecurityManager(SecurityManager):
                 )
                 .join(Permission, Permission.id == PermissionView.permission_id)
                 .join(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
-                .where(assoc_permissionview_role.c.role_id.in_(role_ids))
+                .where(assoc_permissionview_role.c.role_id.in_(list(names)))
             )
-            cached = g.permissions = (user.id, frozenset(rows))
-        return cached[1]
+            granted: dict[tuple[str, str], frozenset[str]] = {}
+            for permission, view, role_id in rows:
+                pair = (permission, view)
+                granted[pair] = granted.get(pair, frozenset()) | {names[role_id]}
+            cached = g.permissions = (user.id, granted)
+        found: dict[tuple[str, str], frozenset[str]] = cached[1]
+        return found
 
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
         """The menu entries the current user sees, from the same one query."""

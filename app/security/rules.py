@@ -1,7 +1,15 @@
-"""The row rules of every table: role × table → rows read and rows written (docs/rules.md 2).
+"""The grants of every table: role × actions × rows × fields (docs/rules.md 2, docs/permissions.md).
 
-Scope words the staff know: 全部 everything, 本单位及下级 subtree, 本单位 own unit, 本人 self, 指定
-assigned.
+A line says who reads or writes which rows, and which of their fields:
+
+    read(m.Unit, subtree(m.Unit.id), *NODE_STAFF)
+    read(m.Unit, EVERYTHING, *ADMINISTRATORS, fields=but("contact_name", "contact_phone"))
+    write(m.Unit, _unit_below, *NODE_STAFF, reach=Reach.SUBTREE)
+
+A later line for the same role and table replaces the earlier one; `also=True` adds to it. The
+scope is one of 全部 `EVERYTHING`, 本单位及下级 `subtree(column)`, 本单位 `own_unit(column)`, 本人
+`own(column)` and 指定 `assigned(rule, note)`; a bare rule counts as 指定. All lines together are
+united cell by cell (`guard.py`). Fields that nobody is ever shown stand in `NEVER`.
 """
 
 from __future__ import annotations
@@ -12,16 +20,33 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import object_session
 
 from app import models as m
+from app.domain.messages import N_
 from app.domain.terms import UnitKind
 from app.domain.workflow import ActorRole
-from app.security.scope import (
-    READ_RULES,
-    WRITE_RULES,
-    ReadRule,
-    WriteRule,
+from app.security.guard import (
+    ALL_FIELDS,
+    GRANTS,
+    NEVER,
+    READING,
+    WRITING,
+    Action,
+    Criterion,
+    Fields,
+    Grant,
+    Holds,
+    Reach,
+    Scope,
+    but,
     everything,
+)
+from app.security.scope import (
+    EVERYTHING,
+    assigned,
     in_subtree,
+    own,
+    own_unit,
     read_criterion,
+    subtree,
     subtree_of,
 )
 from app.services.actors import Actor
@@ -34,14 +59,56 @@ EVERY_ROLE = tuple(ActorRole)
 ADMINISTRATORS = (R.SYSTEM_ADMIN, R.SECURITY_ADMIN, R.AUDIT_ADMIN)
 
 
-def read(model: type, rule: ReadRule, *roles: ActorRole) -> None:
-    """Let `roles` read the rows of `model` that `rule` names."""
-    READ_RULES.setdefault(model, {}).update(dict.fromkeys(roles, rule))
+def read(
+    model: type,
+    rows: Scope | Criterion,
+    *roles: ActorRole,
+    fields: Fields = ALL_FIELDS,
+    actions: frozenset[Action] = READING,
+    also: bool = False,
+) -> None:
+    """Let `roles` read `fields` of the rows of `model` that `rows` names."""
+    _grant(model, _as_scope(rows), roles, fields, actions, also=also)
 
 
-def write(model: type, rule: WriteRule, *roles: ActorRole) -> None:
-    """Let `roles` write the rows of `model` for which `rule` holds."""
-    WRITE_RULES.setdefault(model, {}).update(dict.fromkeys(roles, rule))
+def write(
+    model: type,
+    rule: Holds,
+    *roles: ActorRole,
+    fields: Fields = ALL_FIELDS,
+    actions: frozenset[Action] = WRITING,
+    reach: Reach = Reach.ASSIGNED,
+    also: bool = False,
+) -> None:
+    """Let `roles` write `fields` of the rows of `model` for which `rule` holds; `reach` is the word
+    for it."""
+    reach = Reach.ALL if rule is anything else reach
+    _grant(model, Scope(reach, holds=rule), roles, fields, actions, also=also)
+
+
+def _as_scope(rows: Scope | Criterion) -> Scope:
+    if isinstance(rows, Scope):
+        return rows
+    return EVERYTHING if rows is everything else Scope(Reach.ASSIGNED, rows)
+
+
+def _grant(
+    model: type,
+    scope: Scope,
+    roles: tuple[ActorRole, ...],
+    fields: Fields,
+    actions: frozenset[Action],
+    *,
+    also: bool,
+) -> None:
+    grants = GRANTS.setdefault(model, [])
+    if not also:
+        grants[:] = [
+            grant
+            for grant in grants
+            if grant.role not in roles or grant.actions.isdisjoint(actions)
+        ]
+    grants.extend(Grant(role, model, actions, scope, fields) for role in roles)
 
 
 def anything(_actor: Actor, _row: Any) -> bool:
@@ -125,7 +192,21 @@ def _reporting_unit(actor: Actor, row: m.SpecialtyProposal) -> bool:
     return actor.unit_id in {row.reporting_unit_id, getattr(row.reporting_unit, "id", None)}
 
 
+# --------------------------------------------------------------------------- never shown
+
+NEVER.update(
+    {
+        m.Account: frozenset({"password", "session_stamp", "changed_by", "created_by", "email"}),
+        m.Person: frozenset({"identity_number", "identity_hash", "phone", "search"}),
+        m.Unit: frozenset({"search"}),
+        m.TitleCertificate: frozenset({"identity_hash"}),
+    }
+)
+
 # --------------------------------------------------------------------------- read
+
+CONTACTS = ("contact_name", "contact_phone")
+"""Who answers the telephone of a unit: for those who work with it, not for administrators."""
 
 for table in (
     m.Division,
@@ -147,85 +228,110 @@ for table in (
     m.CallForApplications,
     m.MaterialRequirement,
 ):
-    read(table, everything, *EVERY_ROLE)
+    read(table, EVERYTHING, *EVERY_ROLE)
 
-read(m.Unit, everything, R.PROVINCE_HRSS, *ADMINISTRATORS)
-read(m.Unit, lambda a: m.Unit.id.in_(subtree_of(a)), *NODE_STAFF, R.COMMITTEE_OFFICE)
-read(m.Unit, lambda a: or_(m.Unit.id.in_(subtree_of(a)), _of_agency(a)), *UNIT_STAFF)
-
-
-def _own_unit(actor: Actor) -> Any:
-    return select(m.Unit.id).where(m.Unit.id == actor.unit_id)
-
-
+read(m.Unit, EVERYTHING, R.PROVINCE_HRSS)
+read(m.Unit, EVERYTHING, *ADMINISTRATORS, fields=but(*CONTACTS))
+read(m.Unit, subtree(m.Unit.id), *NODE_STAFF, R.COMMITTEE_OFFICE)
+read(
+    m.Unit,
+    assigned(
+        _of_agency, N_("non-public organizations beside a designated agency, which it acts for")
+    ),
+    *UNIT_STAFF,
+    also=True,
+)
 for table in (m.Account, m.PersonnelAffiliation):
-    read(table, everything, R.PROVINCE_HRSS, *ADMINISTRATORS)
-    read(table, lambda a, t=table: t.unit_id.in_(subtree_of(a)), *NODE_STAFF)  # type: ignore[misc]
-read(m.PersonTransfer, everything, R.PROVINCE_HRSS)
+    read(table, EVERYTHING, R.PROVINCE_HRSS, *ADMINISTRATORS)
+    read(table, subtree(table.unit_id), *NODE_STAFF)
+read(m.Account, EVERYTHING, R.SYSTEM_ADMIN, R.AUDIT_ADMIN, fields=but("person", "shown_login"))
+read(m.Person, EVERYTHING, R.PROVINCE_HRSS)
+read(m.PersonTransfer, EVERYTHING, R.PROVINCE_HRSS)
 read(
     m.PersonTransfer,
-    lambda a: or_(
-        m.PersonTransfer.from_unit_id.in_(subtree_of(a)),
-        m.PersonTransfer.to_unit_id.in_(subtree_of(a)),
+    Scope(
+        Reach.SUBTREE,
+        lambda a: or_(
+            m.PersonTransfer.from_unit_id.in_(subtree_of(a)),
+            m.PersonTransfer.to_unit_id.in_(subtree_of(a)),
+        ),
+        note=N_("from or to a unit of the subtree"),
     ),
     R.HRSS,
 )
 read(
     m.PersonTransfer,
-    lambda a: or_(
-        m.PersonTransfer.from_unit_id.in_(_own_unit(a)),
-        m.PersonTransfer.to_unit_id.in_(_own_unit(a)),
+    Scope(
+        Reach.OWN_UNIT,
+        lambda a: or_(
+            m.PersonTransfer.from_unit_id == a.unit_id, m.PersonTransfer.to_unit_id == a.unit_id
+        ),
+        note=N_("from or to one's own unit"),
     ),
     *UNIT_STAFF,
     R.COMPETENT_DEPARTMENT,
 )
-read(m.PersonTransfer, lambda a: m.PersonTransfer.person_id == a.person_id, R.APPLICANT)
-read(m.Person, everything, R.PROVINCE_HRSS, R.SECURITY_ADMIN)
+read(m.PersonTransfer, own(m.PersonTransfer.person_id), R.APPLICANT)
 read(
     m.Person,
-    lambda a: m.Person.id.in_(
-        select(m.PersonnelAffiliation.person_id).where(
-            m.PersonnelAffiliation.unit_id.in_(subtree_of(a)),
-            m.PersonnelAffiliation.ends_on.is_(None),
-        )
+    EVERYTHING,
+    R.SECURITY_ADMIN,
+    fields=but("gender", "birth_date", "retirement_on", "profile"),
+)
+read(
+    m.Person,
+    Scope(
+        Reach.SUBTREE,
+        lambda a: m.Person.id.in_(
+            select(m.PersonnelAffiliation.person_id).where(
+                m.PersonnelAffiliation.unit_id.in_(subtree_of(a)),
+                m.PersonnelAffiliation.ends_on.is_(None),
+            )
+        ),
+        note=N_("people who belong there at present"),
     ),
     *NODE_STAFF,
 )
-read(m.Person, lambda a: m.Person.id == a.person_id, R.APPLICANT, R.EXPERT, R.CHAIR)
+read(m.Person, own(m.Person.id), R.APPLICANT, R.EXPERT, R.CHAIR)
 
-read(m.SpecialtyProposal, everything, R.PROVINCE_HRSS)
+read(m.SpecialtyProposal, EVERYTHING, R.PROVINCE_HRSS)
 read(
     m.SpecialtyProposal,
-    lambda a: m.SpecialtyProposal.reporting_unit_id == a.unit_id,
+    own_unit(m.SpecialtyProposal.reporting_unit_id),
     R.COMPETENT_DEPARTMENT,
     R.COMMITTEE_OFFICE,
 )
-read(m.AuthorityFiling, everything, R.PROVINCE_HRSS, R.SUPERVISOR)
+read(m.AuthorityFiling, EVERYTHING, R.PROVINCE_HRSS, R.SUPERVISOR)
 
 
 def _committees_of(actor: Actor) -> Any:
     return select(m.Committee.id).where(m.Committee.convener_id == actor.unit_id)
 
 
+OF_OWN_COMMITTEES = N_("of the committees one's unit convenes")
+
 read(
     m.AuthorityFiling,
-    lambda a: m.AuthorityFiling.committee_id.in_(_committees_of(a)),
+    assigned(lambda a: m.AuthorityFiling.committee_id.in_(_committees_of(a)), OF_OWN_COMMITTEES),
     R.COMMITTEE_OFFICE,
     R.HRSS,
     R.COMPETENT_DEPARTMENT,
 )
-read(m.Expert, everything, R.PROVINCE_HRSS, R.SUPERVISOR)
+read(m.Expert, EVERYTHING, R.PROVINCE_HRSS, R.SUPERVISOR)
 read(
     m.Expert,
-    lambda a: or_(
-        m.Expert.id.in_(
-            select(m.ExpertPoolMember.expert_id).where(
-                m.ExpertPoolMember.committee_id.in_(_committees_of(a))
-            )
+    assigned(
+        lambda a: or_(
+            m.Expert.id.in_(
+                select(m.ExpertPoolMember.expert_id).where(
+                    m.ExpertPoolMember.committee_id.in_(_committees_of(a))
+                )
+            ),
+            m.Expert.series_id.in_(
+                select(m.Committee.series_id).where(m.Committee.convener_id == a.unit_id)
+            ),
         ),
-        m.Expert.series_id.in_(
-            select(m.Committee.series_id).where(m.Committee.convener_id == a.unit_id)
-        ),
+        N_("in the pool of one's committees, or of their series"),
     ),
     R.COMMITTEE_OFFICE,
 )
@@ -274,14 +380,21 @@ def _seated_items(actor: Actor, column: Any) -> Any:
 
 def _expert_files(actor: Actor) -> ColumnElement[bool]:
     """The files of assigned applications; only the works where the meeting hides identities."""
-    hidden = _seated_items(actor, m.MeetingItem.application_id).where(
-        m.ReviewMeeting.hides_identity
-    )
-    own = m.Material.application_id.in_(select(m.Application.id).where(_assigned(actor)))
-    return own & or_(
-        m.Material.application_id.not_in(hidden),
+    of_items = m.Material.application_id.in_(select(m.Application.id).where(_assigned(actor)))
+    return of_items & or_(
+        m.Material.application_id.not_in(_hidden_items(actor)),
         m.Material.requirement_code == "representative_work",
     )
+
+
+def _assigned_by_name(actor: Actor) -> ColumnElement[bool]:
+    """Assigned, and no meeting of the expert hides who the applicant is."""
+    return _assigned(actor) & m.Application.id.not_in(_hidden_items(actor))
+
+
+def _hidden_items(actor: Actor) -> Any:
+    """Items of the actor's meetings that hide identities."""
+    return _seated_items(actor, m.MeetingItem.application_id).where(m.ReviewMeeting.hides_identity)
 
 
 def _assigned(actor: Actor) -> ColumnElement[bool]:
@@ -296,21 +409,80 @@ def _assigned(actor: Actor) -> ColumnElement[bool]:
     return m.Application.id.in_(seat) & m.Application.id.not_in(recused)
 
 
-read(m.Application, lambda _a: SUBMITTED, R.PROVINCE_HRSS)
-read(m.Application, _of_node, R.HRSS, R.COMPETENT_DEPARTMENT)
-read(m.Application, lambda a: or_(_of_unit(a), SUBMITTED & _routed_through(a)), *UNIT_STAFF)
-read(m.Application, _of_host, R.COMMITTEE_OFFICE)
-read(m.Application, _assigned, R.EXPERT, R.CHAIR)
-read(m.Application, lambda a: m.Application.person_id == a.person_id, R.APPLICANT)
+ONCE_SUBMITTED = N_("once submitted; a draft is the applicant's alone")
+READING_ROOM = frozenset({Action.LIST, Action.SHOW, Action.DOWNLOAD, Action.ACT})
+"""Experts read on the screen; they take no lists or prints of applications away."""
+IDENTITY = (
+    "number",
+    "person",
+    "employer",
+    "holder_unit",
+    "content",
+    "versions",
+    "events",
+    "materials",
+    "nodes",
+    "publicities",
+    "current_step",
+)
+"""What tells who the applicant is: covered where a meeting hides identities (rules D3)."""
+
+read(m.Application, Scope(Reach.ALL, lambda _a: SUBMITTED, note=ONCE_SUBMITTED), R.PROVINCE_HRSS)
+read(
+    m.Application,
+    Scope(
+        Reach.SUBTREE,
+        _of_node,
+        note=N_("submitted by people of the subtree, or routed through one's unit"),
+    ),
+    R.HRSS,
+    R.COMPETENT_DEPARTMENT,
+)
+read(
+    m.Application,
+    Scope(
+        Reach.OWN_UNIT,
+        lambda a: or_(_of_unit(a), SUBMITTED & _routed_through(a)),
+        note=N_("submitted by one's own people, or routed through one's unit"),
+    ),
+    *UNIT_STAFF,
+)
+read(
+    m.Application,
+    assigned(_of_host, N_("received by the committees one's unit convenes")),
+    R.COMMITTEE_OFFICE,
+)
+read(
+    m.Application,
+    assigned(_assigned_by_name, N_("on the list of a meeting one has a seat in, after the pledge")),
+    R.EXPERT,
+    R.CHAIR,
+    actions=READING_ROOM,
+)
+read(
+    m.Application,
+    assigned(_assigned, N_("on such a list, where the meeting hides who the applicant is")),
+    R.EXPERT,
+    R.CHAIR,
+    fields=but(*IDENTITY),
+    actions=READING_ROOM,
+    also=True,
+)
+read(m.Application, own(m.Application.person_id), R.APPLICANT)
 
 
-def through_application(column: Any) -> ReadRule:
+def through_application(column: Any) -> Criterion:
     """The rows of a table whose application the same role reads."""
 
     def rule(actor: Actor) -> ColumnElement[bool]:
         return column.in_(select(m.Application.id).where(read_criterion(m.Application, actor)))
 
     return rule
+
+
+def with_application(column: Any) -> Scope:
+    """指定: the rows of applications one reads."""
+    return assigned(through_application(column), N_("of the applications the role reads"))
 
 
 for table in (
@@ -323,81 +495,92 @@ for table in (
     m.ApplicationVersion,
     m.ReExamination,
 ):
-    read(
-        table,
-        through_application(table.application_id),
-        *ALL_STAFF,
-    )
+    read(table, with_application(table.application_id), *ALL_STAFF)
+read(m.Material, with_application(m.Material.application_id), R.APPLICANT)
 read(
     m.Material,
-    through_application(m.Material.application_id),
-    R.APPLICANT,
+    assigned(_expert_files, N_("of assigned applications; works alone where names are hidden")),
+    R.EXPERT,
+    R.CHAIR,
+    actions=READING_ROOM,
 )
-read(m.Material, _expert_files, R.EXPERT, R.CHAIR)
 read(
     m.Objection,
-    lambda a: m.Objection.publicity_id.in_(
-        select(m.Publicity.id).where(through_application(m.Publicity.application_id)(a))
+    assigned(
+        lambda a: m.Objection.publicity_id.in_(
+            select(m.Publicity.id).where(through_application(m.Publicity.application_id)(a))
+        ),
+        N_("of the applications the role reads"),
     ),
     *ALL_STAFF,
 )
-read(m.ReviewMeeting, everything, R.PROVINCE_HRSS, R.SUPERVISOR)
+read(m.ReviewMeeting, EVERYTHING, R.PROVINCE_HRSS, R.SUPERVISOR)
 read(
     m.ReviewMeeting,
-    lambda a: m.ReviewMeeting.committee_id.in_(_committees_of(a)),
+    assigned(lambda a: m.ReviewMeeting.committee_id.in_(_committees_of(a)), OF_OWN_COMMITTEES),
     R.COMMITTEE_OFFICE,
 )
 read(
     m.ReviewMeeting,
-    lambda a: m.ReviewMeeting.id.in_(
-        select(m.PanelMember.meeting_id)
-        .join(m.Expert, m.Expert.id == m.PanelMember.expert_id)
-        .where(m.Expert.person_id == a.person_id, m.PanelMember.invitation.is_not(None))
+    assigned(
+        lambda a: m.ReviewMeeting.id.in_(
+            select(m.PanelMember.meeting_id)
+            .join(m.Expert, m.Expert.id == m.PanelMember.expert_id)
+            .where(m.Expert.person_id == a.person_id, m.PanelMember.invitation.is_not(None))
+        ),
+        N_("meetings one is invited to"),
     ),
     R.EXPERT,
     R.CHAIR,
 )
-read(m.ResultFiling, everything, R.PROVINCE_HRSS, R.SUPERVISOR)
+read(m.ResultFiling, EVERYTHING, R.PROVINCE_HRSS, R.SUPERVISOR)
 read(
     m.ResultFiling,
-    lambda a: m.ResultFiling.meeting_id.in_(
-        select(m.ReviewMeeting.id).where(m.ReviewMeeting.committee_id.in_(_committees_of(a)))
+    assigned(
+        lambda a: m.ResultFiling.meeting_id.in_(
+            select(m.ReviewMeeting.id).where(m.ReviewMeeting.committee_id.in_(_committees_of(a)))
+        ),
+        OF_OWN_COMMITTEES,
     ),
     R.COMMITTEE_OFFICE,
 )
 read(
     m.ResultFiling,
-    lambda a: m.ResultFiling.meeting_id.in_(
-        select(m.ReviewMeeting.id)
-        .join(m.Committee, m.Committee.id == m.ReviewMeeting.committee_id)
-        .where(m.Committee.convener_id.in_(subtree_of(a)))
+    Scope(
+        Reach.SUBTREE,
+        lambda a: m.ResultFiling.meeting_id.in_(
+            select(m.ReviewMeeting.id)
+            .join(m.Committee, m.Committee.id == m.ReviewMeeting.committee_id)
+            .where(m.Committee.convener_id.in_(subtree_of(a)))
+        ),
+        note=N_("of committees convened in the subtree"),
     ),
     R.HRSS,
 )
-read(m.TitleCertificate, everything, R.PROVINCE_HRSS)
+read(m.TitleCertificate, EVERYTHING, R.PROVINCE_HRSS)
 read(
     m.TitleCertificate,
-    through_application(m.TitleCertificate.application_id),
+    with_application(m.TitleCertificate.application_id),
     *NODE_STAFF,
     R.COMMITTEE_OFFICE,
     R.APPLICANT,
 )
-read(m.MilestoneExtension, everything, R.PROVINCE_HRSS)
+read(m.MilestoneExtension, EVERYTHING, R.PROVINCE_HRSS)
 read(
     m.MilestoneExtension,
-    lambda a: m.MilestoneExtension.committee_id.in_(_committees_of(a)),
+    assigned(lambda a: m.MilestoneExtension.committee_id.in_(_committees_of(a)), OF_OWN_COMMITTEES),
     R.COMMITTEE_OFFICE,
 )
-read(m.Notification, lambda a: m.Notification.account_id == a.account_id, *EVERY_ROLE)
-read(m.BackgroundJob, lambda a: m.BackgroundJob.account_id == a.account_id, *EVERY_ROLE)
-read(m.AuditEntry, everything, R.AUDIT_ADMIN)
-read(m.PersonalDataRead, everything, R.AUDIT_ADMIN)
-read(m.JobRun, everything, R.SYSTEM_ADMIN, R.AUDIT_ADMIN)
+read(m.Notification, own(m.Notification.account_id, "account_id"), *EVERY_ROLE)
+read(m.BackgroundJob, own(m.BackgroundJob.account_id, "account_id"), *EVERY_ROLE)
+read(m.AuditEntry, EVERYTHING, R.AUDIT_ADMIN)
+read(m.PersonalDataRead, EVERYTHING, R.AUDIT_ADMIN)
+read(m.JobRun, EVERYTHING, R.SYSTEM_ADMIN, R.AUDIT_ADMIN)
 
 # --------------------------------------------------------------------------- write
 
 write(m.Unit, anything, R.PROVINCE_HRSS)
-write(m.Unit, _unit_below, *NODE_STAFF)
+write(m.Unit, _unit_below, *NODE_STAFF, reach=Reach.SUBTREE)
 write(m.PersonnelAffiliation, anything, R.PROVINCE_HRSS)
 write(m.PersonnelAffiliation, lambda a, r: _below(a, r) or _moved(a, r), *NODE_STAFF)
 write(m.PersonTransfer, anything, R.PROVINCE_HRSS)
@@ -411,7 +594,13 @@ for table in (m.HolidayYear, m.HolidayDay, m.Parameter):
 for table in (m.ReasonCode, m.Dictionary, m.DictionaryEntry):
     write(table, anything, R.SYSTEM_ADMIN, R.PROVINCE_HRSS)
 write(m.SpecialtyProposal, anything, R.PROVINCE_HRSS)
-write(m.SpecialtyProposal, _reporting_unit, R.COMPETENT_DEPARTMENT, R.COMMITTEE_OFFICE)
+write(
+    m.SpecialtyProposal,
+    _reporting_unit,
+    R.COMPETENT_DEPARTMENT,
+    R.COMMITTEE_OFFICE,
+    reach=Reach.OWN_UNIT,
+)
 write(m.Committee, anything, R.PROVINCE_HRSS)
 write(m.Committee, _own_committee, R.COMMITTEE_OFFICE)
 for table in (m.AuthorityFiling, m.CallForApplications, m.MaterialRequirement):

@@ -1,31 +1,51 @@
-"""Row scope, in one place: which rows of a table an actor reads, and which it may write.
+"""Where the guard meets the database: FAB's data model cut to the actor's rows and fields, and the
+check of every flush.
 
 Every registered model view reads through `ScopedInterface`; every flush of a signed-in request
-passes `guard_writes`.
-Rules are united over the actor's roles; a table without a rule shows nothing.
+passes `guard_writes`. What they ask is decided in `guard.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import has_request_context
 from flask_appbuilder.models.sqla.interface import SQLAInterface
-from sqlalchemy import ColumnElement, Select, event, false, func, inspect, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    case,
+    event,
+    false,
+    func,
+    inspect,
+    nulls_last,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Query, Session, selectinload
 
-from app.domain.workflow import ActorRole
 from app.models import Unit
 from app.security.actors import current_actor
+from app.security.guard import (
+    GRANTS,
+    NEVER,
+    WRITING,
+    Criterion,
+    Reach,
+    Scope,
+    criterion,
+    everything,
+    field_names,
+    may,
+    seen_fields,
+    uniform_fields,
+    visible_fields,
+)
+from app.security.guard import Action as Access
+from app.security.screens import current_action
+from app.security.veil import HIDDEN
 from app.services.actors import Actor
-
-ReadRule = Callable[[Actor], ColumnElement[bool]]
-WriteRule = Callable[[Actor, Any], bool]
-
-READ_RULES: dict[type, dict[ActorRole, ReadRule]] = {}
-WRITE_RULES: dict[type, dict[ActorRole, WriteRule]] = {}
 
 COUNT_CAP = 10_000
 """Lists count no further; beyond it they say so."""
@@ -33,11 +53,6 @@ COUNT_CAP = 10_000
 
 class ScopeError(SQLAlchemyError):
     """A write outside the actor's scope; FAB rolls the session back on it."""
-
-
-def everything(_actor: Actor) -> ColumnElement[bool]:
-    """Scope 全部."""
-    return true()
 
 
 def path_range(path: str) -> tuple[str, str]:
@@ -53,28 +68,49 @@ def subtree_of(actor: Actor) -> Select[int]:
     return select(Unit.id).where(Unit.path >= low, Unit.path < high)
 
 
+def root_of(name: str) -> str:
+    """The field of a dotted column: 'person.name' is shown where 'person' is."""
+    return name.partition(".")[0]
+
+
 def in_subtree(path: str | None, actor: Actor) -> bool:
     """Whether a unit's path lies within the actor's subtree."""
     return bool(actor.unit_path) and bool(path) and str(path).startswith(actor.unit_path)
 
 
+# ---- scopes in the words of the staff
+
+EVERYTHING = Scope(Reach.ALL, everything)
+
+
+def subtree(column: Any, note: str = "") -> Scope:
+    """本单位及下级: rows whose unit, kept in `column`, lies in the actor's subtree."""
+    return Scope(Reach.SUBTREE, lambda actor: column.in_(subtree_of(actor)), note=note)
+
+
+def own_unit(column: Any, note: str = "") -> Scope:
+    """本单位: rows of exactly the actor's unit."""
+    return Scope(Reach.OWN_UNIT, lambda actor: column == actor.unit_id, note=note)
+
+
+def own(column: Any, attribute: str = "person_id", note: str = "") -> Scope:
+    """本人: rows of the actor's person (or account)."""
+    return Scope(Reach.OWN, lambda actor: column == getattr(actor, attribute), note=note)
+
+
+def assigned(rule: Criterion, note: str) -> Scope:
+    """指定: rows named by a rule of their own, said in `note`."""
+    return Scope(Reach.ASSIGNED, rule, note=note)
+
+
 def read_criterion(model: type, actor: Actor) -> ColumnElement[bool]:
     """What of `model` the actor's roles together let it read."""
-    rules = READ_RULES.get(model, {})
-    criteria = [rule(actor) for role, rule in rules.items() if role in actor.roles]
-    return or_(*criteria) if criteria else false()
+    return criterion(model, actor, Access.SHOW)
 
 
-def may_read(row: Any, actor: Actor, session: Session) -> bool:
+def may_read(row: Any, actor: Actor) -> bool:
     """Whether the actor reads this one row."""
-    model = type(row)
-    key = inspect(model).primary_key[0]
-    found = session.scalar(
-        select(func.count())
-        .select_from(model)
-        .where(key == getattr(row, key.key), read_criterion(model, actor))
-    )
-    return bool(found)
+    return may(actor, Access.SHOW, row)
 
 
 class ScopedInterface(SQLAInterface):
@@ -84,6 +120,19 @@ class ScopedInterface(SQLAInterface):
     """
 
     eager: tuple[str, ...] = ()
+    is_picker = False
+    """Whether it looks up rows of another table for a form or filter of this one."""
+
+    @property
+    def action(self) -> Access:
+        """What the request does with the rows of this table."""
+        return Access.LIST if self.is_picker else current_action()
+
+    def get_related_interface(self, col_name: str) -> Any:
+        """The data model of a picker: scoped like a list of that table."""
+        found = super().get_related_interface(col_name)
+        found.is_picker = True
+        return found
 
     def get_columns_list(self) -> list[str]:
         """The columns a screen may show: the text index is none (FAB warns of its type)."""
@@ -92,10 +141,71 @@ class ScopedInterface(SQLAInterface):
     def _scoped(self, query: Query[Any]) -> Query[Any]:
         if not has_request_context():
             return query
-        return query.filter(read_criterion(self.obj, current_actor()))
+        return query.filter(criterion(self.obj, current_actor(), self.action))
+
+    def may_ask(self, field: str) -> bool:
+        """Whether a list may be filtered or sorted by `field` at all: one grant names it."""
+        return may(current_actor(), Access.LIST, self.obj, field)
+
+    def _where_seen(self, field: str) -> ColumnElement[bool] | None:
+        """The rows in which the actor sees `field`; None where that goes without saying."""
+        actor, action = current_actor(), self.action
+        same = uniform_fields(actor, self.obj, action)
+        if same is not None and field in same:
+            return None
+        return criterion(self.obj, actor, action, field)
 
     def apply_filters(self, query: Query[Any], filters: Any) -> Query[Any]:
-        return self._scoped(super().apply_filters(query, filters))
+        """A filter answers only for rows whose value the actor sees (`reads` of a filter names the
+        fields it looks at, if they are more than its column)."""
+        query = self._scoped(super().apply_filters(query, filters))
+        if filters and has_request_context():
+            asked = {
+                field
+                for flt in filters.filters
+                for field in getattr(flt, "reads", (flt.column_name,))
+            }
+            for field in sorted(asked):
+                seen = self._where_seen(field)
+                query = query if seen is None else query.filter(seen)
+        return query
+
+    def apply_order_by(
+        self, query: Query[Any], order_column: str, order_direction: str, *args: Any, **kwargs: Any
+    ) -> Query[Any]:
+        """Sort by what the actor sees: a hidden value has no place in the order."""
+        if order_column and "." not in order_column and has_request_context():
+            seen = self._where_seen(order_column)
+            if seen is not None:
+                shown = case((seen, getattr(self.obj, order_column)))
+                is_up = order_direction == "asc"
+                return query.order_by(
+                    nulls_last(shown.asc() if is_up else shown.desc()), self.get_pk()
+                )
+        return super().apply_order_by(query, order_column, order_direction, *args, **kwargs)
+
+    def get_values(self, lst: Any, list_columns: list[str]) -> Any:
+        """The cells of a page of rows from this interface, hidden ones covered."""
+        if not has_request_context():
+            return super().get_values(lst, list_columns)
+        return self._cells(list(lst), list_columns)
+
+    def _cells(self, rows: list[Any], names: list[str]) -> list[dict[str, Any]]:
+        seen = seen_fields(rows, actor=current_actor(), action=self.action, are_in_scope=True)
+        return [
+            {
+                name: self._get_attr_value(row, name) if root_of(name) in visible else HIDDEN
+                for name in names
+            }
+            for row, visible in zip(rows, seen, strict=True)
+        ]
+
+    def get_values_item(self, item: Any, show_columns: list[str]) -> list[Any]:
+        """The cells of one row."""
+        if not has_request_context():
+            return list(super().get_values_item(item, show_columns))
+        [values] = self._cells([item], show_columns)
+        return [values[name] for name in show_columns]
 
     def _get_base_query(self, query: Query[Any], **kwargs: Any) -> Query[Any]:
         return self._scoped(super()._get_base_query(query, **kwargs))
@@ -141,17 +251,38 @@ class ScopedInterface(SQLAInterface):
 
 
 def guard_writes(session: Session, _context: Any, _instances: Any) -> None:
-    """Refuse a flush that adds, changes or deletes a guarded row outside the actor's scope."""
+    """Refuse a flush that adds, changes or deletes a guarded row, or a field of one, that no grant
+    of one of the actor's roles covers. Tables without any grant to write are changed by services.
+    """
     if session.info.get("trusted") or not has_request_context():
         return
     actor = current_actor()
     for row in [*session.new, *session.dirty, *session.deleted]:
-        rules = WRITE_RULES.get(type(row))
-        if rules is None or (row in session.dirty and not session.is_modified(row)):
+        if not is_written_by_hand(type(row)):
+            continue
+        if row in session.dirty and not session.is_modified(row):
             continue
         with session.no_autoflush:
-            if not any(role in actor.roles and rule(actor, row) for role, rule in rules.items()):
+            if not _may_write(session, row, actor):
                 raise ScopeError(type(row).__name__)
+
+
+def is_written_by_hand(model: type) -> bool:
+    """Whether some role may write the table itself; all others are written by services alone."""
+    return any(grant.actions & WRITING for grant in GRANTS.get(model, ()))
+
+
+def _may_write(session: Session, row: Any, actor: Actor) -> bool:
+    if row in session.deleted:
+        return may(actor, Access.DELETE, row)
+    action = Access.ADD if row in session.new else Access.EDIT
+    if not may(actor, action, row):
+        return False
+    model: type = type(row)
+    never = NEVER.get(model, frozenset())
+    changed = {a.key for a in inspect(row).attrs if a.history.has_changes()}
+    writable = visible_fields(actor, action, row) | never
+    return changed & (field_names(model) | never) <= writable
 
 
 event.listen(Session, "before_flush", guard_writes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.domain.workflow import ActorRole
 
@@ -22,6 +22,10 @@ class Actor:
     def has_role(self, *roles: ActorRole) -> bool:
         """Whether the actor holds at least one of `roles`."""
         return not self.roles.isdisjoint(roles)
+
+    def under(self, *roles: ActorRole) -> Actor:
+        """The same account acting under these of its roles alone."""
+        return replace(self, roles=self.roles & frozenset(roles))
 
 
 SYSTEM = Actor(account_id=None, name="system", roles=frozenset({ActorRole.SYSTEM}))

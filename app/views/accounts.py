@@ -460,6 +460,8 @@ def _reveal(person: Person, form: RevealForm, actor: Any) -> str:
 class FilterAccount(FilterContains):
     """Name of the account, or its login; a person's pinyin initials."""
 
+    reads = ("first_name", "username", "shown_login")
+
     def apply(self, query: Any, value: str) -> Any:
         """Keep the accounts that match what was typed."""
         term = value.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")

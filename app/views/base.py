@@ -28,7 +28,12 @@ from app.domain.errors import DomainError
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.messages import explain
-from app.security.scope import ScopedInterface, ScopeError
+from app.security.actors import current_actor
+from app.security.guard import Action as Access
+from app.security.guard import field_names, veil, visible_fields
+from app.security.guard import may as may_do
+from app.security.scope import ScopedInterface, ScopeError, root_of
+from app.security.veil import formatted, unveiled
 from app.views.widgets import PortalModelConverter, PortalSearchWidget
 
 log = logging.getLogger(__name__)
@@ -147,6 +152,12 @@ class PortalModelView(ModelView):
             extra,
         )
 
+    def _init_properties(self) -> None:
+        super()._init_properties()
+        self.formatters_columns: dict[str, Any] = {
+            name: formatted(formatter) for name, formatter in self.formatters_columns.items()
+        }
+
     # ---- request-scoped filters: one instance serves all threads (FAB #2366)
 
     @property
@@ -198,6 +209,8 @@ class PortalModelView(ModelView):
         found = re.search(r"_flt_(\d+)_(.*)", name)
         if found is None:
             return True
+        if not self.datamodel.may_ask(found[2]):
+            return False
         filters = self._filters.get_search_filters().get(found[2], [])
         if not value.strip() or len(found[1]) > 1 or int(found[1]) >= len(filters):
             return False
@@ -207,7 +220,8 @@ class PortalModelView(ModelView):
         return is_key(value) if is_number else True
 
     def _get_list_widget(self, filters: Any, **kwargs: Any) -> Any:
-        if kwargs.get("order_column") not in self.order_columns:
+        asked = kwargs.get("order_column") or ""
+        if asked not in self.order_columns or not self.datamodel.may_ask(root_of(asked)):
             kwargs["order_column"] = kwargs["order_direction"] = ""
         kwargs["page"] = max(kwargs.get("page") or 0, 0)
         size = kwargs.get("page_size") or self.page_size
@@ -238,10 +252,11 @@ class PortalModelView(ModelView):
             abort(403)
 
     def _readable(self, pk: str) -> Any:
+        """The row, with the fields covered that the account may not see; 404 outside its scope."""
         row = self.datamodel.get(self._typed_key(pk), self._base_filters)
         if row is None:
             abort(404)
-        return row
+        return veil(row, current_actor(), self.datamodel.action, is_in_scope=True)
 
     def _typed_key(self, pk: Any) -> Any:
         """A key of the column's own type; what cannot be one finds nothing."""
@@ -251,6 +266,17 @@ class PortalModelView(ModelView):
         if "\0" in str(pk) or (column.type.python_type is int and not is_key(str(pk))):
             abort(404)
         return pk
+
+    def _keep_granted(self, form: Any, action: Access, row_or_model: Any) -> None:
+        """Take fields off a form that the account may not write, or may not see in this row."""
+        actor = current_actor()
+        hidden = frozenset[str]()
+        if not isinstance(row_or_model, type):
+            known = field_names(self.datamodel.obj)
+            hidden = known - visible_fields(actor, Access.SHOW, row_or_model)
+        for name in [field.name for field in form if field.name in field_names(self.datamodel.obj)]:
+            if name in hidden or not may_do(actor, action, self.datamodel.obj, name):
+                del form[name]
 
     # ---- saving: errors in words, what was typed is kept
 
@@ -275,6 +301,7 @@ class PortalModelView(ModelView):
         get_filter_args(self._filters, disallow_if_not_in_search=False)
         exclude_cols = self._filters.get_relation_cols()
         form = self.add_form.refresh()
+        self._keep_granted(form, Access.ADD, self.datamodel.obj)
         if request.method == "POST":
             self._fill_form_exclude_cols(exclude_cols, form)
             if form.validate():
@@ -298,10 +325,11 @@ class PortalModelView(ModelView):
     def _edit(self, pk: Any) -> Any:
         get_filter_args(self._filters, disallow_if_not_in_search=False)
         exclude_cols = self._filters.get_relation_cols()
-        row = self._readable(pk)
+        row = unveiled(self._readable(pk))
         pk = self.datamodel.get_pk_value(row)
         if request.method == "POST":
             form = self.edit_form.refresh(request.form)
+            self._keep_granted(form, Access.EDIT, row)
             self._fill_form_exclude_cols(exclude_cols, form)
             form._id = pk
             if form.validate():
@@ -315,12 +343,13 @@ class PortalModelView(ModelView):
                 except Exception as error:
                     db.session.rollback()
                     flash(self._explain(error), "danger")
-                    row = self._readable(pk)
+                    row = unveiled(self._readable(pk))
                 else:
                     flash(str(self.edit_row_message), "success")
                     return None
         else:
             form = self.edit_form.refresh(obj=row)
+            self._keep_granted(form, Access.EDIT, row)
             self.prefill_form(form, pk)
         widgets = self._get_edit_widget(form=form, exclude_cols=exclude_cols)
         return self._get_related_views_widgets(

@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 from app import models as m
 from app.extensions import db
 from app.security.actors import current_actor
-from app.security.scope import read_criterion
+from app.security.guard import Action, criterion
 from app.services.unit_search import find_units
 from app.views.base import PortalView
 from app.views.unit_tree import describe_place
@@ -38,7 +38,8 @@ class LookupView(PortalView):
 
     @expose("/<string:table>")
     def find(self, table: str) -> Any:
-        """At most 20 rows of `table` whose name, pinyin initials or code match `q`, best first."""
+        """At most 20 rows of `table` whose name, pinyin initials or code match `q`, best first, as
+        far as the account sees these."""
         if not current_user.is_authenticated:
             abort(401)
         term = request.args.get("q", "").strip()[:60]
@@ -47,9 +48,14 @@ class LookupView(PortalView):
         if table not in SEARCHED:
             abort(404)
         model, columns = SEARCHED[table]
-        query: Any = select(model).where(read_criterion(model, current_actor()))
+        actor = current_actor()
+        query: Any = select(model).where(criterion(model, actor, Action.LIST, columns[0].key))
         if term:
-            starts = [column.istartswith(term, autoescape=True) for column in columns]
+            starts = [
+                column.istartswith(term, autoescape=True)
+                & criterion(model, actor, Action.LIST, column.key)
+                for column in columns
+            ]
             inside = [columns[0].icontains(term, autoescape=True)]
             query = query.where(or_(*starts, *inside))
         rows = db.session.scalars(query.order_by(columns[0]).limit(LIMIT))
@@ -57,7 +63,7 @@ class LookupView(PortalView):
 
 
 def _find_units(term: str) -> list[dict[str, Any]]:
-    scope = read_criterion(m.Unit, current_actor())
+    scope = criterion(m.Unit, current_actor(), Action.LIST, "name", "pinyin", "code")
     return [
         {"id": found.unit.id, "text": found.unit.name, "note": describe_place(found)}
         for found in find_units(term, scope, limit=LIMIT)

@@ -13,7 +13,7 @@ from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.models import Material
 from app.security.actors import current_actor
-from app.security.scope import read_criterion
+from app.security.guard import Action, criterion
 from app.views.base import ALL, PortalView
 from app.views.files import show_file
 
@@ -41,9 +41,9 @@ class MaterialView(PortalView):
     @has_access
     def show(self, material_id: int) -> Any:
         """One file, if the actor reads its application; 404 otherwise."""
-        criterion = read_criterion(Material, current_actor())
+        readable = criterion(Material, current_actor(), Action.DOWNLOAD)
         material = (
-            db.session.scalar(select(Material).where(Material.id == material_id, criterion))
+            db.session.scalar(select(Material).where(Material.id == material_id, readable))
             if material_id <= MAX_ID
             else None
         )

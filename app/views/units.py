@@ -33,6 +33,8 @@ CREATE = READ | {"can_add", "can_edit", "can_close", "can_open", "can_own_code"}
 class FilterUnit(FilterContains):
     """One box for name, pinyin initials and code, former codes included."""
 
+    reads = ("name", "pinyin", "code")
+
     def apply(self, query: Any, value: str) -> Any:
         """Keep the units that fit what was typed, by the text index."""
         return query.filter(matches_unit(value))
