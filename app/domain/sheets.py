@@ -165,7 +165,7 @@ UNITS: Final = SheetLayout(
             N_("Unified social credit code"),
             N_("Empty only for a unit without a code of its own; the system derives one."),
             shortest=18,
-            longest=18,
+            longest=26,
             width=24,
             is_code=True,
         ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from flask import current_app
@@ -24,10 +25,12 @@ from app.jobs.schedule import RESULT_SECONDS
 from app.messages import say
 from app.models import Account, BackgroundJob
 from app.security.actors import actor_of
+from app.security.scope import read_criterion
 from app.services import background_jobs
 from app.services.actors import Actor
 from app.services.background_jobs import Ending, LeaseLostError
-from app.services.imports import importing
+from app.services.imports import exporting, importing
+from app.services.imports.exporting import ExportWork
 from app.services.imports.importing import ImportWork
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,7 @@ Opener = Callable[[BackgroundJob], Work]
 
 KINDS: Mapping[str, Opener] = {
     **{f"import_{word}": lambda job: ImportWork(job, say) for word in importing.CHECKERS},
+    exporting.KIND: lambda job: ExportWork(job, say, partial(read_criterion, Account)),
 }
 """How the work of each kind begins: reading what it was given, writing nothing."""
 

@@ -21,6 +21,7 @@ MODULES = (
     "accounts",
     "transfers",
     "imports",
+    "exports",
     "specialties",
     "committees",
     "plan",

@@ -11,7 +11,7 @@ from flask_appbuilder.models.sqla.filters import FilterContains
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from wtforms import SelectField, validators
 
 from app import clock
@@ -464,18 +464,21 @@ class FilterAccount(FilterContains):
 
     def apply(self, query: Any, value: str) -> Any:
         """Keep the accounts that match what was typed."""
-        term = value.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        by_pinyin = select(Person.id).where(Person.pinyin.ilike(f"{term}%"))
-        number = accounts.identity_hash(value)
-        by_number = select(Person.id).where(Person.identity_hash == number)
-        return query.filter(
-            or_(
-                Account.first_name.ilike(f"%{term}%"),
-                (Account.person_id.is_(None)) & Account.username.ilike(f"{term}%"),
-                Account.person_id.in_(by_pinyin),
-                Account.person_id.in_(by_number),
-            )
-        )
+        return query.filter(match_accounts(value))
+
+
+def match_accounts(value: str) -> ColumnElement[bool]:
+    """The accounts a typed name, login, document number or pinyin initials stand for."""
+    term = value.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
+    by_pinyin = select(Person.id).where(Person.pinyin.ilike(f"{term}%"))
+    number = accounts.identity_hash(value)
+    by_number = select(Person.id).where(Person.identity_hash == number)
+    return or_(
+        Account.first_name.ilike(f"%{term}%"),
+        (Account.person_id.is_(None)) & Account.username.ilike(f"{term}%"),
+        Account.person_id.in_(by_pinyin),
+        Account.person_id.in_(by_number),
+    )
 
 
 def register(appbuilder: Any) -> None:

@@ -92,3 +92,41 @@ def test_import_of_others_is_not_there(sign_in) -> None:
     assert sign_in("王敏").get("/imports/").status_code in {302, 403}
     for address in ("?page=9", "?page=x", "?page=-1", "?page=99999999999"):
         assert mine.get(f"/imports/check/{job_id}{address}").status_code == 200
+
+
+def test_list_of_accounts_leads_to_the_export_with_its_filters(sign_in) -> None:
+    client = sign_in("gyhousing")
+    page = client.get("/accounts/list/?_flt_0_kind=personal")
+    assert "/exports/new?_flt_0_kind=personal" in page.text
+    form = client.get("/exports/new?_flt_0_kind=personal&_flt_0_active=y&_flt_0_unit=x&q=zz")
+    assert form.status_code == 200
+    assert "with_full_numbers" in form.text
+    answer = client.post("/exports/new", data={"kind": "personal"})
+    assert answer.status_code == 303
+    job = newest()
+    background.work_on(job.id)
+    assert look(job.id).state is JobState.DONE
+    file = client.get(f"/jobs/file/{job.id}/result")
+    assert file.status_code == 200
+    assert cells(file.data)[0][1] == "姓名*"
+    refused = client.post("/exports/new", data={"kind": "personal", "with_full_numbers": "y"})
+    assert refused.status_code == 422
+
+
+def test_search_narrows_the_export_without_its_words_in_the_job(sign_in) -> None:
+    client = sign_in("gyhousing")
+    found = client.post("/accounts/search", data={"term": identity(77)})
+    answer = client.post(
+        f"/exports/new?{found.location.partition('?')[2]}", data={"kind": "personal"}
+    )
+    assert answer.status_code == 303
+    assert newest().given["account_ids"] == []
+    assert identity(77) not in str(newest().given)
+
+
+def test_role_without_full_numbers_is_not_offered_them(sign_in) -> None:
+    client = sign_in("security")
+    assert "with_full_numbers" not in client.get("/exports/new").text
+    answer = client.post("/exports/new", data={"kind": "unit", "with_full_numbers": "y"})
+    assert answer.status_code == 303
+    assert newest().given["with_full_numbers"] is False

@@ -25,10 +25,12 @@ from app.services.audit import record
 from app.services.background_jobs import Ending, note_progress
 from app.services.imports.choices import Say, fingerprint, list_choices, reading_table
 from app.services.imports.error_file import build_error_file
+from app.services.imports.legacy import LegacyPeopleChecker, LegacyUnitsChecker
 from app.services.imports.packages import look_at_workbook
 from app.services.imports.people import PeopleChecker
 from app.services.imports.reading import FilledSheet, SheetRow, read_workbook
 from app.services.imports.rows import Checked, Checker, CheckerMaker, as_stored, problem_of
+from app.services.imports.units import UnitsChecker
 from app.services.materials import clean_filename, store_file
 from app.services.settings import parameter
 
@@ -40,7 +42,12 @@ MOST_PROOFS: Final = 5
 PROOF_TYPES: Final = ("pdf", "jpg", "png")
 PROOF_BYTES: Final = 5 * 1024 * 1024
 
-CHECKERS: Final[Mapping[str, CheckerMaker]] = {"people": PeopleChecker}
+CHECKERS: Final[Mapping[str, CheckerMaker]] = {
+    "people": PeopleChecker,
+    "units": UnitsChecker,
+    "legacy_units": LegacyUnitsChecker,
+    "legacy_people": LegacyPeopleChecker,
+}
 
 SOMEBODY_FASTER = N_("Somebody has entered the same at this moment. Upload the row again.")
 CHANGED_MEANWHILE = N_(

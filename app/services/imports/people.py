@@ -12,6 +12,7 @@ from app.domain.codes import check_document_number, identify_document
 from app.domain.errors import NotPermittedError
 from app.domain.messages import N_
 from app.domain.roles import require_may_grant
+from app.domain.routing import UnitRef
 from app.domain.sheets import KEY_COLUMN, SheetLayout
 from app.domain.terms import AccountOrigin, ApplicantKind, IdentityDocument
 from app.domain.workflow import ActorRole
@@ -92,11 +93,15 @@ class Known:
 
 
 @dataclass(slots=True)
-class _Parsed:
+class Parsed:
+    """A row on its way: what it says, for which unit, and who acts."""
+
     cells: Cells
     person: PersonRow
     digest: str
     key_id: int | None
+    unit: UnitRef | None
+    actor: Actor
 
 
 class PeopleChecker:
@@ -107,7 +112,7 @@ class PeopleChecker:
         if unit is None:
             raise NotPermittedError
         self.layout, self.tables, self.actor = layout, tables, actor
-        self.unit = unit_ref(unit)
+        self.own_unit = unit
         self._first: dict[str, int] = {}
 
     # ---- all rows
@@ -130,7 +135,7 @@ class PeopleChecker:
         )
         return [self._judge(each, by_digest, by_account) for each in parsed]
 
-    def _parse(self, row: SheetRow, now: datetime) -> _Parsed:
+    def _parse(self, row: SheetRow, now: datetime) -> Parsed:
         cells = Cells(self.layout, row, self.tables)
         key_text = row.cells.get(KEY_COLUMN.key, "")
         key_id = read_account_key(key_text) if key_text else None
@@ -152,7 +157,12 @@ class PeopleChecker:
             kind=ApplicantKind(kind) if kind else None,
             is_handler=None if handler is None else handler == "yes",
         )
-        return _Parsed(cells, person, digest, key_id)
+        unit, acting = self.place(cells)
+        return Parsed(cells, person, digest, key_id, unit_ref(unit) if unit else None, acting)
+
+    def place(self, _cells: Cells) -> tuple[Unit | None, Actor]:
+        """The unit the person of a row belongs to, and who acts for it."""
+        return self.own_unit, self.actor
 
     def _read_document(self, cells: Cells, number: str) -> IdentityDocument | None:
         """The chosen kind; where none is chosen, the one the number belongs to."""
@@ -195,7 +205,7 @@ class PeopleChecker:
         )
 
     def _judge(
-        self, parsed: _Parsed, by_digest: dict[str, Known], by_account: dict[int, Known]
+        self, parsed: Parsed, by_digest: dict[str, Known], by_account: dict[int, Known]
     ) -> Checked:
         cells, person = parsed.cells, parsed.person
         known = by_digest.get(parsed.digest)
@@ -206,33 +216,36 @@ class PeopleChecker:
             elif parsed.digest and parsed.digest != keyed.digest:
                 cells.say("identity_number", NUMBER_DIFFERS)
             known = keyed
-        checked = Checked(cells.row, draft=person)
+        checked = Checked(cells.row, draft=parsed)
+        if parsed.unit is None:
+            checked.problems = cells.problems
+            return checked
         if known is None or not self._is_ours(known, parsed):
-            self._judge_newcomer(cells, person, known)
+            self._judge_newcomer(cells, person, known, parsed)
         else:
             checked.is_known, checked.account_id = True, known.account_id
-            checked.changes = self._compare(cells, person, known)
-            if checked.changes and known.unit_id != self.unit.id:
+            checked.changes = self.compare(cells, person, known, parsed)
+            if checked.changes and known.unit_id != parsed.unit.id:
                 cells.say(KEY_COLUMN.key, OTHER_UNIT)
         checked.problems = cells.problems
         return checked
 
-    def _is_ours(self, known: Known, parsed: _Parsed) -> bool:
+    def _is_ours(self, known: Known, parsed: Parsed) -> bool:
         """An account to compare with: of the own unit, or named by its key."""
         if known.account_id is None:
             return False
-        return known.unit_id == self.unit.id or (parsed.key_id is not None and known.is_below)
+        is_own = parsed.unit is not None and known.unit_id == parsed.unit.id
+        return is_own or (parsed.key_id is not None and known.is_below)
 
-    def _judge_newcomer(self, cells: Cells, person: PersonRow, known: Known | None) -> None:
-        kind = person.kind or ApplicantKind.EMPLOYEE
-        cells.attempt(
-            "applicant_kind", lambda: accounts.require_creator(kind, self.unit, self.actor)
-        )
+    def _judge_newcomer(
+        self, cells: Cells, person: PersonRow, known: Known | None, parsed: Parsed
+    ) -> None:
+        self._require_creator(cells, person.kind or ApplicantKind.EMPLOYEE, parsed)
         if person.is_handler:
             self._require_grant(cells)
-        if known is None:
+        if known is None or parsed.unit is None:
             return
-        if known.unit_id not in {None, self.unit.id}:
+        if known.unit_id not in {None, parsed.unit.id}:
             is_legacy = known.origin is AccountOrigin.LEGACY_2021
             cells.say(
                 "identity_number",
@@ -241,13 +254,21 @@ class PeopleChecker:
         elif person.name and person.name != known.name:
             cells.say("name", NAME_DIFFERS)
 
+    @staticmethod
+    def _require_creator(cells: Cells, kind: ApplicantKind, parsed: Parsed) -> None:
+        unit = parsed.unit
+        if unit is not None:
+            cells.attempt(
+                "applicant_kind", lambda: accounts.require_creator(kind, unit, parsed.actor)
+            )
+
     def _require_grant(self, cells: Cells) -> None:
         handler = frozenset({ActorRole.UNIT_HANDLER})
         cells.attempt(
             "is_handler", lambda: require_may_grant(self.actor.roles, frozenset(), handler)
         )
 
-    def _compare(self, cells: Cells, person: PersonRow, known: Known) -> list[str]:
+    def compare(self, cells: Cells, person: PersonRow, known: Known, parsed: Parsed) -> list[str]:
         """What the file may change of an account; the rest must be as on file."""
         if person.name and person.name != known.name:
             cells.say("name", NAME_DIFFERS)
@@ -258,10 +279,7 @@ class PeopleChecker:
         changes = []
         if person.kind is not None and known.kind is not None and person.kind is not known.kind:
             changes.append("applicant_kind")
-            kind = person.kind
-            cells.attempt(
-                "applicant_kind", lambda: accounts.require_creator(kind, self.unit, self.actor)
-            )
+            self._require_creator(cells, person.kind, parsed)
         if person.is_handler is not None and person.is_handler != known.is_handler:
             changes.append("is_handler")
             self._require_grant(cells)
@@ -271,13 +289,16 @@ class PeopleChecker:
 
     def write(self, checked: Checked, *, now: datetime) -> Written:
         """Create the account, or apply what has changed; as the single form does."""
-        person: PersonRow = checked.draft
+        parsed: Parsed = checked.draft
+        person = parsed.person
+        if parsed.unit is None:
+            raise NotPermittedError
         if checked.account_id is not None:
             self._change(checked.account_id, person, checked.changes, now)
             return Written(checked.account_id)
         made = accounts.create_personal_account(
             person.draft(),
-            unit=self.unit,
+            unit=parsed.unit,
             is_handler=bool(person.is_handler),
             declared=True,
             actor=self.actor,
