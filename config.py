@@ -249,18 +249,18 @@ SQLALCHEMY_TRACK_MODIFICATIONS = False
 
 # --- sessions, cookies, requests --------------------------------------------------------------
 
-SESSION_TYPE = "redis"
-SESSION_SERIALIZATION_FORMAT = "msgpack"
-SESSION_KEY_PREFIX = "portal:session:"
-SESSION_ID_LENGTH = 32
-SESSION_PERMANENT = False
-SESSION_COOKIE_NAME = env_text("SESSION_COOKIE_NAME", f"portal_{PORT}")
-"""Cookies know no port: two instances on one machine must not sign each other out."""
+SESSION_COOKIE_SECURE = env_bool("COOKIE_SECURE", default=PUBLIC_URL.startswith("https://"))
+SESSION_COOKIE_NAME = env_text(
+    "SESSION_COOKIE_NAME", f"{'__Host-' if SESSION_COOKIE_SECURE else ''}portal_{PORT}"
+)
+"""Cookies know no port: two instances on one machine must not sign each other out. A browser takes
+a name with __Host- from this host alone, over TLS, for all of it."""
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = env_bool("COOKIE_SECURE", default=PUBLIC_URL.startswith("https://"))
 IDLE_MINUTES = env_int("IDLE_MINUTES", 30, least=1, most=24 * 60)
-PERMANENT_SESSION_LIFETIME = timedelta(hours=12)
+SESSION_HOURS = env_int("SESSION_HOURS", 12, least=1, most=24)
+PERMANENT_SESSION_LIFETIME = timedelta(hours=SESSION_HOURS)
+"""A session ends so long after the sign-in, however busy it is."""
 WTF_CSRF_TIME_LIMIT = None
 MAX_CONTENT_LENGTH = env_int("MAX_UPLOAD_MB", 32, least=1, most=1024) * 1024 * 1024
 MAX_FORM_MEMORY_SIZE = 4 * 1024 * 1024

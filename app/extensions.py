@@ -9,16 +9,15 @@ from flask import current_app, has_app_context
 from flask_appbuilder import Model
 from flask_appbuilder.models.sqla.base import SQLA
 from flask_migrate import Migrate
-from flask_session import Session as ServerSideSession
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf.csrf import CSRFProtect
+from redis import Redis
 from sqlalchemy.orm import Session
 
 # One metadata for FAB's tables and ours: with its own, a migration would drop every table.
 db: SQLAlchemy = SQLA(metadata=Model.metadata)
 migrate = Migrate(compare_type=True)
 csrf = CSRFProtect()
-server_side_session = ServerSideSession()
 
 
 def portal_mode() -> str:
@@ -29,6 +28,12 @@ def portal_mode() -> str:
 def object_store_url() -> str:
     """Where uploaded files are kept, as configured."""
     return str(current_app.config["OBJECT_STORE_URL"])
+
+
+def redis_store() -> Redis:
+    """Sessions, counters and queues: the Redis of the running application."""
+    store: Redis = current_app.extensions["redis"]
+    return store
 
 
 @contextmanager

@@ -14,9 +14,9 @@ import config
 from app import assets, cli, clock, compression, headers, language, proxies, views
 from app.api import register as register_api
 from app.crypto import Keyring, use_keyring
-from app.extensions import csrf, db, migrate, server_side_session
+from app.extensions import csrf, db, migrate
 from app.jobs import hints
-from app.security import rules  # noqa: F401 -- for its effect: the row rules of every table
+from app.security import rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
 from app.views import errors, health, labels, presentation
@@ -66,7 +66,6 @@ def _configure_servers(app: Flask) -> None:
 def _init_extensions(app: Flask) -> None:
     store = Redis.from_url(app.config["REDIS_URL"], socket_connect_timeout=2)
     app.extensions["redis"] = store
-    app.config["SESSION_REDIS"] = store
     address = app.config["REDIS_URL"]
     app.config["RATELIMIT_STORAGE_URI"] = (
         f"redis+{address}" if address.startswith("unix:") else address
@@ -74,4 +73,4 @@ def _init_extensions(app: Flask) -> None:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"))
     csrf.init_app(app)
-    server_side_session.init_app(app)
+    session_store.register(app)

@@ -31,7 +31,14 @@ OPEN = {
     "UtilView.back",
 }
 OPEN_VIEWS = {"PublicView", "PublicApi", "PublicLookupApi"}
-OWN = {"LookupView.find", "OwnPasswordView.change", "DescriptionApi.get"}
+OWN = {
+    "LookupView.find",
+    "OwnPasswordView.change",
+    "DescriptionApi.get",
+    "OwnSessionsView.home",
+    "OwnSessionsView.end",
+    "OwnSessionsView.end_others",
+}
 
 STAND_INS = {
     ActorRole.SYSTEM_ADMIN: "sysadmin",

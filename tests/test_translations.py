@@ -44,8 +44,9 @@ CHINESE = catalogues.TRANSLATIONS / "zh" / "LC_MESSAGES" / "messages.po"
 NAMES = {
     *("pdf", "ofd", "jpg", "jpeg", "png", "xlsx", "xls", "csv", "yaml", "json", "excel", "utf"),
     *("mb", "kb", "dpi", "qr", "sha", "cookie", "ip", "ldap", "oid", "cn", "issn", "isbn", "app"),
+    *("chrome", "edge", "safari", "qq", "uc", "windows", "linux", "mac", "iphone", "ipad"),
 }
-"""Formats, units and standards that a Chinese text writes in Latin letters, in small letters."""
+"""Formats, units, standards, products: what a Chinese text writes in Latin letters; small here."""
 
 LATIN = re.compile(r"[A-Za-z]+")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
@@ -17,20 +18,28 @@ from flask_appbuilder.security.sqla.models import (
 from flask_appbuilder.utils.base import get_safe_redirect
 from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
+from redis.exceptions import RedisError
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from app import clock
-from app.domain.errors import DomainError
+from app.domain.errors import ConflictError, DomainError
 from app.extensions import csrf, db, unit_of_work
 from app.messages import explain
 from app.models import Account, Person
 from app.passwords import verify_password
 from app.security import lockout
 from app.security.actors import actor_of
+from app.security.devices import device_of
 from app.security.origins import comes_from_elsewhere
+from app.security.session_limits import SessionEnd, SessionsUnreachableError, say_why, session_end
+from app.security.session_store import renew
 from app.services.accounts import change_own_password, identity_hash
 from app.services.audit import record
+from app.services.sessions import begin_session, end_session
+
+OPEN_WITHOUT_SESSION = ("PublicView.", "PublicApi.", "PublicLookupApi.", "HomeView.", "appbuilder.")
+"""What stays open while sessions cannot be read."""
 
 OPEN_WHILE_PASSWORD_MUST_CHANGE = (
     "PortalAuthView.",
@@ -102,8 +111,7 @@ class PortalAuthView(BaseView):
     @expose("/logout/", methods=["POST"])
     def logout(self) -> Any:
         """End the session on the server; the cookie is worth nothing afterwards."""
-        logout_user()
-        session.clear()
+        leave()
         return redirect("/public/")
 
 
@@ -154,14 +162,30 @@ class OwnPasswordView(BaseView):
 def enter(account: Account) -> None:
     """Begin a fresh server-side session for `account`; a session id from before is not kept."""
     locale = session.get("locale")
-    session["locale"] = locale  # an empty session would not be given a new id
-    current_app.session_interface.regenerate(session)  # type: ignore[attr-defined]
-    session.clear()
+    leave()
     if locale:
         session["locale"] = locale
-    session["seen_at"] = int(clock.real_now().timestamp())
-    session["signed_in_at"] = session["seen_at"]
+    renew(session)
+    now = clock.real_now()
+    session["signed_in_at"] = now.timestamp()
+    session["account_id"] = account.id
+    session["handle"] = begin_session(
+        account,
+        session.sid,  # type: ignore[attr-defined]
+        now=now,
+        lifetime=current_app.permanent_session_lifetime,
+        device=device_of(request),
+    )
     login_user(account)
+
+
+def leave() -> None:
+    """End the session of this request on the server, whoever it belongs to."""
+    if "handle" in session:
+        with suppress(ConflictError):  # it was ended elsewhere meanwhile
+            end_session(int(session["account_id"]), session["handle"])
+    logout_user()
+    session.clear()
 
 
 def _wanted_page() -> str:
@@ -225,40 +249,54 @@ class PortalSecurityManager(SecurityManager):
         return account
 
     def load_user(self, pk: str) -> Account | None:
-        """The account of a session, unless its stamp has moved on (password changed, disabled)."""
+        """The account of a session, unless the session has ended: by its own sign-out, from the
+        list of sign-ins, by its limits, or because the stamp of the account has moved on (password
+        or roles changed, locked)."""
         account_id, _dot, stamp = str(pk).partition(".")
         if not account_id.isdigit():
             return None
         account = db.session.get(Account, int(account_id))
-        if account is None or not account.is_active:
+        if account is None or not account.is_active or str(account.session_stamp or 0) != stamp:
+            g.session_end = SessionEnd.ENDED
             return None
-        return account if str(account.session_stamp or 0) == (stamp or "0") else None
+        try:
+            g.session_end = session_end()
+        except RedisError:
+            session.is_unreachable = True  # type: ignore[attr-defined]
+            return None
+        return None if g.session_end else account
 
-    def before_request(self) -> Response | None:
-        """End idle sessions; send who must change the password to that page."""
+    def before_request(self) -> Any:
+        """Say why a session has ended; send who must change the password to that page."""
         g.user = current_user
-        if request.endpoint is None or request.endpoint.startswith(
-            ("static", "appbuilder.static", "health.")
-        ):
+        endpoint = request.endpoint or ""
+        if not endpoint or endpoint.startswith(("static", "appbuilder.static", "health.")):
             return None
         if not current_user.is_authenticated:
-            return None
-        now = int(clock.real_now().timestamp())
-        if now - int(session.get("seen_at", now)) > current_app.config["IDLE_MINUTES"] * 60:
-            logout_user()
-            session.clear()
-            flash(
-                _("You have been signed out after a long pause. Please sign in again."), "warning"
-            )
-            return redirect(url_for("PortalAuthView.login", next=request.full_path.rstrip("?")))
-        if now - int(session.get("seen_at", 0)) >= 60:
-            session["seen_at"] = now
-        if current_user.must_change_password and not request.endpoint.startswith(
+            if session.is_unreachable and not endpoint.startswith(OPEN_WITHOUT_SESSION):  # type: ignore[attr-defined]
+                raise SessionsUnreachableError
+            return self._answer_ended(endpoint)
+        if current_user.must_change_password and not endpoint.startswith(
             OPEN_WHILE_PASSWORD_MUST_CHANGE
         ):
             flash(_("Please choose your own password first."), "warning")
             return redirect(url_for("OwnPasswordView.change"))
         return None
+
+    @staticmethod
+    def _answer_ended(endpoint: str) -> Response | None:
+        """Send whose session has just ended to the sign-in page, with the reason."""
+        reason = g.get("session_end") or (SessionEnd.ENDED if session.is_gone else None)  # type: ignore[attr-defined]
+        if not reason:
+            return None
+        leave()
+        is_program = request.path.startswith(("/api/", "/lookup/"))
+        if is_program or endpoint.startswith((*OPEN_WITHOUT_SESSION, "PortalAuthView.")):
+            return None
+        renew(session)
+        flash(say_why(reason), "warning")
+        wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("PortalAuthView.login", next=wanted))
 
     def _has_view_access(self, user: Any, permission_name: str, view_name: str) -> bool:
         return (permission_name, view_name) in self.permissions_of(user)

@@ -51,6 +51,7 @@ from app.services.affiliations import (
 )
 from app.services.audit import record
 from app.services.people import PersonDraft, find_person, register_person
+from app.services.sessions import end_sessions
 from app.services.settings import parameter
 
 CODE_ALPHABET = "ABCDEFGHJKLMNPQRTUWXY346789"
@@ -283,7 +284,7 @@ def move_account(account_id: int, unit_id: int | None) -> Account:
     kept = roles_after_leaving(roles_of(account))
     account.unit_id = unit_id
     account.roles = _role_rows(kept)
-    account.session_stamp = (account.session_stamp or 0) + 1
+    end_sessions(account.id)
     return account
 
 
@@ -347,7 +348,7 @@ def _set_roles(
     before = sorted(role.value for role in roles_of(account))
     foreign = [role for role in account.roles if role.name not in ROLE_NAMES]
     account.roles = _role_rows(wanted) + foreign
-    account.session_stamp = (account.session_stamp or 0) + 1
+    end_sessions(account.id)
     record(
         "change_roles",
         account,
@@ -372,7 +373,7 @@ def reset_password(account_id: int, reason: str, *, actor: Actor, now: datetime)
     code = make_activation_code()
     account.password = hash_password(code)
     account.must_change_password = True
-    account.session_stamp = (account.session_stamp or 0) + 1
+    end_sessions(account.id)
     record("reset_password", account, actor=actor, now=now, reason=reason.strip())
     db.session.flush()
     return NewAccount(account, code)
@@ -396,7 +397,7 @@ def set_active(
     action = "enable_account" if is_active else "disable_account"
     record(action, account, actor=actor, now=now, reason=reason.strip())
     account.active = is_active
-    account.session_stamp = (account.session_stamp or 0) + 1
+    end_sessions(account.id)
     db.session.flush()
     return account
 
@@ -469,5 +470,5 @@ def change_own_password(
     account.must_change_password = False
     account.password_changed_at = now
     account.activated_at = account.activated_at or now
-    account.session_stamp = (account.session_stamp or 0) + 1
+    end_sessions(account.id)
     record("change_password", account, actor=actor, now=now)

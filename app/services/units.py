@@ -42,6 +42,7 @@ from app.models import (
 from app.services.accounts import NewAccount, create_unit_account
 from app.services.actors import Actor
 from app.services.audit import record
+from app.services.sessions import end_sessions
 from app.services.unit_search import index_unit
 
 DIVISION_DIGITS = {
@@ -424,7 +425,7 @@ def deactivate_unit(unit_id: int, reason: str, *, actor: Actor, now: datetime) -
     unit.version += 1
     for account in db.session.scalars(select(Account).where(Account.unit_id == unit_id)):
         account.active = False
-        account.session_stamp = (account.session_stamp or 0) + 1
+        end_sessions(account.id)
     record("deactivate_unit", unit, actor=actor, now=now, reason=reason.strip())
     db.session.flush()
     return unit

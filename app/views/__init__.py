@@ -9,6 +9,7 @@ MODULES = (
     "lookup",
     "home",
     "background_jobs",
+    "sessions",
     "public",
     "applicant",
     "applications",

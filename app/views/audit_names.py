@@ -51,6 +51,8 @@ ACTIONS: Mapping[str, str] = {
     "edit_plan_line": N_("Plan line changed"),
     "enable_account": N_("Account unlocked"),
     "end_affiliation": N_("Personnel affiliation ended"),
+    "end_other_sessions": N_("Other sign-ins ended"),
+    "end_session": N_("A sign-in ended"),
     "end_term": N_("Term of an expert ended"),
     "enter_own_code": N_("Own code of a unit entered"),
     "excuse_late_call": N_("Ground for a late call entered"),

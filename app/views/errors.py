@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import Flask, g, jsonify, render_template, request
+from flask import Flask, current_app, g, jsonify, render_template, request, session
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DataError, NoResultFound, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -15,6 +16,7 @@ from app.domain.errors import DomainError
 from app.extensions import db
 from app.messages import explain
 from app.security.scope import ScopeError
+from app.security.session_limits import SessionsUnreachableError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,7 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, answer_http_error)
     app.register_error_handler(DataError, answer_unstorable)
     app.register_error_handler(OperationalError, answer_database_down)
+    app.register_error_handler(RedisError, answer_redis_down)
     app.register_error_handler(Exception, answer_unexpected)
 
 
@@ -87,6 +90,8 @@ def answer_http_error(error: HTTPException) -> Any:
     """Werkzeug's errors in our words; redirects pass."""
     if error.response is not None or (error.code or 500) < 400:
         return error
+    if isinstance(getattr(error, "original_exception", None), RedisError):
+        return answer_redis_down(error.original_exception)  # type: ignore[attr-defined]
     status = error.code or 500
     message = MESSAGES.get(status, lambda: _("Something went wrong. Try again later."))()
     return respond(status, f"http_{status}", message)
@@ -108,6 +113,15 @@ def answer_database_down(error: OperationalError) -> Any:
         "unavailable",
         _("The system is busy or under maintenance. Nothing was lost; try again."),
     )
+
+
+def answer_redis_down(error: RedisError) -> Any:
+    """Sessions and counters are away: nobody is known to be signed in, the limits are closed."""
+    db.session.rollback()
+    log.error("redis unavailable: %s", error.__class__.__name__)
+    session.is_unreachable = True  # type: ignore[attr-defined]
+    current_app.login_manager._update_request_context_with_user()  # type: ignore[attr-defined]
+    return answer_domain_error(SessionsUnreachableError())
 
 
 def answer_unexpected(error: Exception) -> Any:

@@ -40,6 +40,7 @@ def _context() -> dict[str, Any]:
             "user_display": current_user.first_name if signed_in else "",
             "unit_display": str(current_user.unit or "") if signed_in else "",
             "profile_url": url_for("OwnPasswordView.change") if signed_in else "",
+            "user_links": _user_links() if signed_in else [],
             "logout_url": url_for("PortalAuthView.logout"),
             "home_url": "/",
             "public_home_url": url_for("PublicView.home"),
@@ -47,6 +48,10 @@ def _context() -> dict[str, Any]:
             "footer_links": [(gettext("Privacy notice"), url_for("PublicView.privacy"))],
         }
     }
+
+
+def _user_links() -> list[tuple[str, str, str]]:
+    return [(gettext("Sign-ins and devices"), url_for("OwnSessionsView.home"), "history")]
 
 
 def _language() -> str:

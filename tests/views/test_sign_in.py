@@ -185,15 +185,6 @@ def test_disabled_account_is_out_at_once(sign_in: SignIn, account: FindAccount) 
     assert client.get("/work/").status_code == 302
 
 
-def test_idle_session_ends(sign_in: SignIn) -> None:
-    client = sign_in("province")
-    with client.session_transaction() as session:
-        session["seen_at"] -= 31 * 60
-    answer = client.get("/work/")
-    assert answer.status_code == 302
-    assert answer.headers["Location"].startswith("/login/")
-
-
 def test_sign_in_is_on_the_record(sign_in: SignIn, account: FindAccount) -> None:
     sign_in("province")
     entry = db.session.query(AuditEntry).filter_by(action="sign_in").one()

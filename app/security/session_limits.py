@@ -1,0 +1,64 @@
+"""How long a session lasts: idle for IDLE_MINUTES, and SESSION_HOURS in all, on the real clock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from flask import current_app, session
+from flask_babel import gettext as _
+
+from app import clock
+from app.domain.errors import DomainError
+from app.domain.messages import N_
+from app.services.sessions import touch_session
+
+
+class SessionEnd(StrEnum):
+    """Why a session is over."""
+
+    ENDED = "ended"
+    IDLE = "idle"
+    TOO_LONG = "too_long"
+
+
+class SessionsUnreachableError(DomainError):
+    """Nobody can tell who is signed in while Redis is away (HTTP 503)."""
+
+    code = "sessions_unreachable"
+    http_status = 503
+    template = N_(
+        "Sign-in does not work for a moment, and pages behind it are closed. Nothing was lost; "
+        "try again in a few minutes."
+    )
+
+
+def idle_limit() -> timedelta:
+    """So long a session may rest."""
+    return timedelta(minutes=current_app.config["IDLE_MINUTES"])
+
+
+def session_end() -> SessionEnd | None:
+    """Why the session of this request is over; None while it is open. Notes that it is in use."""
+    now = clock.real_now()
+    lifetime = current_app.permanent_session_lifetime
+    before = touch_session(session.sid, now=now, lifetime=lifetime)  # type: ignore[attr-defined]
+    if before is None:
+        return SessionEnd.ENDED
+    if now - before > idle_limit():
+        return SessionEnd.IDLE
+    if now - datetime.fromtimestamp(session["signed_in_at"], UTC) > lifetime:
+        return SessionEnd.TOO_LONG
+    return None
+
+
+def say_why(reason: SessionEnd) -> str:
+    """The reason in words, for the sign-in page."""
+    return {
+        SessionEnd.ENDED: _("This sign-in has ended. Please sign in again."),
+        SessionEnd.IDLE: _("You have been signed out after a long pause. Please sign in again."),
+        SessionEnd.TOO_LONG: _(
+            "A sign-in lasts %(hours)s hours at most. Please sign in again.",
+            hours=current_app.config["SESSION_HOURS"],
+        ),
+    }[reason]
