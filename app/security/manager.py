@@ -303,13 +303,14 @@ class PortalSecurityManager(SecurityManager):
 
     def permissions_of(self, user: Any) -> frozenset[tuple[str, str]]:
         """Everything the user's roles grant, in one query a request."""
-        return frozenset(self._grants_of(user))
+        return frozenset(self.grants_of(user))
 
     def roles_granting(self, user: Any, permission_name: str, view_name: str) -> frozenset[str]:
         """Which of the user's roles grant a permission; from the same one query."""
-        return self._grants_of(user).get((permission_name, view_name), frozenset())
+        return self.grants_of(user).get((permission_name, view_name), frozenset())
 
-    def _grants_of(self, user: Any) -> dict[tuple[str, str], frozenset[str]]:
+    def grants_of(self, user: Any) -> dict[tuple[str, str], frozenset[str]]:
+        """(permission, screen) -> the names of the user's roles that grant it."""
         cached = g.get("permissions")
         if cached is None or cached[0] != user.id:
             names = {role.id: role.name for role in self.get_user_roles(user) if role is not None}

@@ -29,6 +29,7 @@ MODULES = (
     "settings",
     "rehearsal",
     "audit",
+    "why",
 )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import or_, select
 from app import models as m
 from app.extensions import db
 from app.security.actors import current_actor
-from app.security.guard import Action, criterion
+from app.security.guard import Action, criterion, veil
 from app.services.unit_search import find_units
 from app.views.base import PortalView
 from app.views.unit_tree import describe_place
@@ -20,6 +20,7 @@ from app.views.unit_tree import describe_place
 LIMIT = 20
 
 SEARCHED: dict[str, tuple[type, tuple[Any, ...]]] = {
+    "ab_user": (m.Account, (m.Account.first_name,)),
     "person": (m.Person, (m.Person.name, m.Person.pinyin)),
     "division": (m.Division, (m.Division.name, m.Division.code)),
     "series": (m.Series, (m.Series.name, m.Series.slug)),
@@ -59,7 +60,15 @@ class LookupView(PortalView):
             inside = [columns[0].icontains(term, autoescape=True)]
             query = query.where(or_(*starts, *inside))
         rows = db.session.scalars(query.order_by(columns[0]).limit(LIMIT))
-        return jsonify([{"id": _key(row), "text": str(row)} for row in rows])
+        return jsonify([_entry(row) for row in rows])
+
+
+def _entry(row: Any) -> dict[str, Any]:
+    if isinstance(row, m.Account):
+        seen = veil(row, current_actor(), Action.LIST)
+        note = " · ".join(str(part) for part in (seen.shown_login, row.unit) if part)
+        return {"id": row.id, "text": row.first_name, "note": note}
+    return {"id": _key(row), "text": str(row)}
 
 
 def _find_units(term: str) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ def _context() -> dict[str, Any]:
             "home_url": "/",
             "public_home_url": url_for("PublicView.home"),
             "public_nav": _public_nav(signed_in=signed_in),
+            "why_url": why_url,
             "footer_links": [(gettext("Privacy notice"), url_for("PublicView.privacy"))],
         }
     }
@@ -52,6 +53,14 @@ def _context() -> dict[str, Any]:
 
 def _user_links() -> list[tuple[str, str, str]]:
     return [(gettext("Sign-ins and devices"), url_for("OwnSessionsView.home"), "history")]
+
+
+def why_url() -> str:
+    """Where those who may ask learn why this page shows what it does; empty for all others."""
+    manager = current_app.extensions["appbuilder"].sm
+    if not current_user.is_authenticated or not manager.has_access("can_ask", "WhyView"):
+        return ""
+    return url_for("WhyView.ask", link=request.path)
 
 
 def _language() -> str:

@@ -24,7 +24,7 @@ GROUPS = {
     "supervisor": (WORK, PUBLICITY, REVIEW, RESULTS, MASTER),
     "province": (WORK, CHECK, PUBLICITY, REVIEW, RESULTS, MASTER, SCREENS, SYSTEM),
     "sysadmin": (WORK, MASTER, SCREENS, SYSTEM),
-    "security": (WORK, MASTER),
+    "security": (WORK, MASTER, SYSTEM),
     "auditor": (WORK, MASTER, SYSTEM),
 }
 """Login or name of a demo account: the headings of its side bar."""
