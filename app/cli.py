@@ -30,6 +30,7 @@ from app.services import (
     rehearsal,
     seed_export,
     seeding,
+    texts,
 )
 from app.services.people import PersonDraft
 from app.terminal import gettext as _
@@ -136,7 +137,7 @@ def found_account(role: str, login: str, name: str, document_number: str, phone:
     with unit_of_work():
         digest = accounts.identity_hash(document_number)
         created = founding.appoint_founder(founder, digest, now=clock.now())
-    click.echo(f"{login}: sign in with the code {created.activation_code}, then choose a password")
+    click.echo(f"{login}: open /activate/ with the code {created.activation_code}")
 
 
 @click.group("demo")
@@ -196,6 +197,24 @@ def set_rehearsal(instant: str) -> None:
 def advance_rehearsal(amount: str) -> None:
     """Move the clock forward by AMOUNT: 90m, 6h, 3d or 2w."""
     _move_clock(clock.now() + _read_amount(amount))
+
+
+@rehearsal_group.command("codes")
+@click.option("--json", "as_json", is_flag=True, help="Print the texts as JSON, one a line.")
+@with_appcontext
+@in_words
+def list_codes(*, as_json: bool) -> None:
+    """Print the latest texts a rehearsal would have sent, the newest first."""
+    if not rehearsal.is_rehearsal():
+        raise click.ClickException(_("Texts are shown in rehearsal mode only."))
+    for sent in texts.rehearsal_texts():
+        row = {
+            "at": sent.at.isoformat(),
+            "phone": sent.phone_mask,
+            "code": sent.code,
+            "text": sent.text,
+        }
+        click.echo(json.dumps(row, ensure_ascii=False) if as_json else "\t".join(row.values()))
 
 
 def _move_clock(at: datetime) -> None:

@@ -15,6 +15,7 @@ from app import assets, cli, clock, compression, headers, language, proxies, vie
 from app.api import register as register_api
 from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate
+from app.gateways.building import build_gateways
 from app.jobs import hints
 from app.security import rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
 from app.security.manager import PortalSecurityManager
@@ -66,6 +67,7 @@ def _configure_servers(app: Flask) -> None:
 def _init_extensions(app: Flask) -> None:
     store = Redis.from_url(app.config["REDIS_URL"], socket_connect_timeout=2)
     app.extensions["redis"] = store
+    app.extensions["gateways"] = build_gateways(app.config, store)
     address = app.config["REDIS_URL"]
     app.config["RATELIMIT_STORAGE_URI"] = (
         f"redis+{address}" if address.startswith("unix:") else address

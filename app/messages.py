@@ -17,6 +17,11 @@ def explain(error: DomainError) -> str:
     return str(gettext(error.template)) % params
 
 
+def sentence(template: str, **params: str) -> str:
+    """A text marked with N_(), translated, with its parameters filled in as they are."""
+    return str(gettext(template)) % params
+
+
 def label(text: str) -> object:
     """A text the domain marked with N_(), to be translated when it is shown."""
     return lazy_gettext(text)

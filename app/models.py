@@ -225,6 +225,10 @@ class Account(User):
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"), index=True)
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), unique=True)
     must_change_password: Mapped[bool] = mapped_column(Boolean, default=True)
+    activation_hash: Mapped[str | None] = mapped_column(
+        String(64), comment="keyed hash of the code that opens the account once (rules E9)"
+    )
+    activation_expires_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     password_changed_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     activated_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     real_name_verified_at: Mapped[datetime | None] = mapped_column(TZDateTime)
@@ -307,6 +311,16 @@ class PersonTransfer(HasId, HasCreatedAt, HasVersion, Model):
     decider_unit: Mapped[Unit] = relationship(foreign_keys=[decider_unit_id])
     asked_by: Mapped[Account] = relationship(foreign_keys=[asked_by_id])
     proof: Mapped[StoredFile | None] = relationship()
+
+
+class FormerPassword(HasId, Model):
+    """A password hash an account has had: the last few are not chosen again (rules E9)."""
+
+    __tablename__ = "former_password"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    password_hash: Mapped[str] = mapped_column(String(256))
+    chosen_at: Mapped[datetime] = mapped_column(TZDateTime)
 
 
 class CreditRecord(HasId, HasCreatedAt, Model):

@@ -200,6 +200,15 @@ def unit(app: Flask) -> Callable[[str], Unit]:
 
 
 @pytest.fixture
+def no_tries_left_over(app: Flask) -> None:
+    """Lock-outs and codes live in Redis, which no test rolls back."""
+    store = app.extensions["redis"]
+    for kind in ("lockout", "brake", "known", "sms", "rehearsal"):
+        for key in store.scan_iter(f"portal:{kind}:*"):
+            store.delete(key)
+
+
+@pytest.fixture
 def client(app: Flask) -> FlaskClient:
     """A browser nobody has signed in with."""
     return app.test_client()

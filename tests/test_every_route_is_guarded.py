@@ -30,7 +30,7 @@ OPEN = {
     "LocaleView.index",
     "UtilView.back",
 }
-OPEN_VIEWS = {"PublicView", "PublicApi", "PublicLookupApi"}
+OPEN_VIEWS = {"ActivationView", "PublicView", "PublicApi", "PublicLookupApi"}
 OWN = {
     "LookupView.find",
     "OwnPasswordView.change",

@@ -1,6 +1,6 @@
-"""Who may create an account for whom, and what a password must be.
+"""Who may create an account for whom.
 
-Notice 三(二) "从上至下创建" and Annex 3; rules E5, E6, C2, C4, R21; passwords rules E9.
+Notice 三(二) "从上至下创建" and Annex 3; rules E5, E6, C2, C4, R21.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.errors import NotPermittedError, RouteError, WeakPasswordError
+from app.domain.errors import NotPermittedError, RouteError
 from app.domain.messages import N_
 from app.domain.routing import UnitId, UnitRef
 from app.domain.terms import AdministrativeLevel, ApplicantKind, UnitKind
@@ -202,64 +202,3 @@ def territorial_department(
         ),
         division=division_code,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordProfile:
-    """What a new password must be; the defaults are the profile djbh3 (等级保护三级)."""
-
-    minimum_length: int = 10
-    maximum_length: int = 128
-    minimum_kinds: int = 3
-    banned: frozenset[str] = frozenset({"123@abc"})
-
-
-DJBH3: Final = PasswordProfile()
-
-
-def require_strong_password(
-    password: str,
-    *,
-    login: str,
-    is_common: Callable[[str], bool] = lambda _password: False,
-    profile: PasswordProfile = DJBH3,
-) -> None:
-    """Refuse a weak new password, saying what is missing (E9, Annex 3).
-
-    `is_common` looks into a list of common passwords. Raises WeakPasswordError.
-    """
-    if password.lower() in profile.banned:
-        raise WeakPasswordError(
-            N_("The initial password of the notice is publicly known. Choose another one.")
-        )
-    if not profile.minimum_length <= len(password) <= profile.maximum_length:
-        raise WeakPasswordError(
-            N_("The new password must have %(minimum)s to %(maximum)s characters."),
-            minimum=profile.minimum_length,
-            maximum=profile.maximum_length,
-        )
-    if _count_kinds(password) < profile.minimum_kinds:
-        raise WeakPasswordError(
-            N_(
-                "The new password must have at least %(kinds)s of: capital letters, small "
-                "letters, digits, other characters."
-            ),
-            kinds=profile.minimum_kinds,
-        )
-    if login and login.lower() in password.lower():
-        raise WeakPasswordError(
-            N_("The new password must not contain the login name. Choose another one.")
-        )
-    if is_common(password):
-        raise WeakPasswordError(N_("Too many people use this password. Choose another one."))
-
-
-def _count_kinds(password: str) -> int:
-    kinds = {
-        "upper" * character.isupper()
-        or "lower" * character.islower()
-        or "digit" * character.isdigit()
-        or "other"
-        for character in password
-    }
-    return len(kinds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
@@ -24,19 +25,28 @@ from werkzeug.wrappers import Response
 
 from app import clock
 from app.domain.errors import ConflictError, DomainError
+from app.domain.terms import LoginMethod
 from app.extensions import csrf, db, unit_of_work
 from app.messages import explain
-from app.models import Account, Person
-from app.passwords import verify_password
+from app.models import Account
 from app.security import lockout
 from app.security.actors import actor_of
+from app.security.demands import describe_profile
 from app.security.devices import device_of
 from app.security.origins import comes_from_elsewhere
 from app.security.session_limits import SessionEnd, SessionsUnreachableError, say_why, session_end
 from app.security.session_store import renew
-from app.services.accounts import change_own_password, identity_hash
+from app.services.actors import PUBLIC, Actor
 from app.services.audit import record
+from app.services.passwords import change_own_password
 from app.services.sessions import begin_session, end_session
+from app.services.sign_in import (
+    WrongSignInError,
+    check_password,
+    find_account,
+    name_of_tries,
+    note_sign_in,
+)
 
 OPEN_WITHOUT_SESSION = ("PublicView.", "PublicApi.", "PublicLookupApi.", "HomeView.", "appbuilder.")
 """What stays open while sessions cannot be read."""
@@ -44,6 +54,7 @@ OPEN_WITHOUT_SESSION = ("PublicView.", "PublicApi.", "PublicLookupApi.", "HomeVi
 OPEN_WHILE_PASSWORD_MUST_CHANGE = (
     "PortalAuthView.",
     "OwnPasswordView.",
+    "ActivationView.",
     "PublicView.",
     "appbuilder.",
     "static",
@@ -69,35 +80,24 @@ class PortalAuthView(BaseView):
 
     def _sign_in(self) -> Any:
         login = (request.form.get("login") or request.form.get("username") or "").strip()
-        password = request.form.get("password") or ""
         if comes_from_elsewhere():
             flash(_("Please sign in on this page itself."), "warning")
             return self._show_form(login, 403)
-        address = request.remote_addr or ""
-        if lockout.is_locked(login.upper(), address):
-            flash(
-                _(
-                    "Too many wrong passwords. Sign-in is locked for %(minutes)s minutes; "
-                    "or ask your unit to reset the password.",
-                    minutes=lockout.lock_minutes(),
-                ),
-                "danger",
-            )
-            return self._show_form(login, 429)
-        account = self.appbuilder.sm.auth_user_db(login, password)
-        if account is None:
-            left = lockout.count_failure(login.upper(), address)
+        try:
+            account = _check_password(login, request.form.get("password") or "")
+        except WrongSignInError as error:
             flash(
                 _(
                     "The login or the password is wrong. %(left)s tries are left.",
-                    left=left,
+                    left=error.params["left"],
                 ),
                 "danger",
             )
-            return self._show_form(login, 401)
-        lockout.forget_failures(login.upper(), address)
-        enter(account)
-        return redirect(_next_page())
+            return self._show_form(login, error.http_status)
+        except DomainError as error:
+            flash(explain(error), "danger")
+            return self._show_form(login, error.http_status)
+        return admit(account, [LoginMethod.PASSWORD], next_url=_wanted_page())
 
     def _show_form(self, login: str, status: int) -> Any:
         page = self.render_template(
@@ -138,7 +138,7 @@ class OwnPasswordView(BaseView):
                 _("The password has been changed. Other sign-ins of this account have ended."),
                 "success",
             )
-            return redirect(self.appbuilder.get_url_for_index)
+            return redirect(_wanted_page() or self.appbuilder.get_url_for_index)
         return self._page()
 
     @staticmethod
@@ -156,7 +156,49 @@ class OwnPasswordView(BaseView):
         return account
 
     def _page(self) -> Any:
-        return self.render_template("account/password.html", title=_("Change the password"))
+        return self.render_template(
+            "account/password.html",
+            title=_("Change the password"),
+            demands=describe_profile(),
+            next_url=_wanted_page(),
+        )
+
+
+def _check_password(login: str, password: str) -> Account:
+    """The account behind login and password; a wrong one is counted. Raises DomainError."""
+    account = find_account(login)
+    name, address = name_of_tries(login, account), request.remote_addr or ""
+    lockout.require_not_locked(name, address)
+    lockout.require_not_braked(name, address)
+    try:
+        return check_password(account, password, now=clock.now())
+    except WrongSignInError as error:
+        raise WrongSignInError(left=count_wrong_try(name, account)) from error
+
+
+def count_wrong_try(name: str, account: Account | None) -> int:
+    """Count a wrong proof, write down a lock of a known account, and give the tries left."""
+    left = lockout.count_failure(name, request.remote_addr or "")
+    if left == 0 and account is not None:
+        with unit_of_work():
+            record("sign_in_locked", account, actor=visitor(), now=clock.now())
+    return left
+
+
+def visitor() -> Actor:
+    """Somebody who has not signed in yet, at this address."""
+    return replace(PUBLIC, address=request.remote_addr or "")
+
+
+def admit(account: Account, methods: list[LoginMethod], *, next_url: str = "") -> Response:
+    """Let an account in that has been proved by `methods`, and lead to the page it wanted."""
+    address = request.remote_addr or ""
+    with unit_of_work():
+        account = db.session.get_one(Account, account.id)
+        note_sign_in(account, methods, actor=actor_of(account, address=address), now=clock.now())
+    lockout.forget_failures(name_of_tries("", account), address)
+    enter(account)
+    return redirect(next_url or "/")
 
 
 def enter(account: Account) -> None:
@@ -216,37 +258,11 @@ class PortalSecurityManager(SecurityManager):
 
     def find_user(self, username: str | None = None, email: str | None = None) -> Account | None:
         """An account by login: a unit's or staff login name, or a person's document number."""
-        if not username:
-            return None
-        found = db.session.scalar(select(Account).where(Account.username == username.strip()))
-        return found or self._find_person_account(username)
-
-    @staticmethod
-    def _find_person_account(number: str) -> Account | None:
-        digest = identity_hash(number)
-        return db.session.scalar(
-            select(Account)
-            .join(Person, Person.id == Account.person_id)
-            .where(Person.identity_hash == digest)
-        )
+        return find_account(username or "")
 
     def auth_user_db(self, username: str, password: str) -> Account | None:
-        """The account if login and password are right and it is active; unknown logins take as
-        long."""
-        account = self.find_user(username=username)
-        matches = verify_password(account.password if account else None, password)
-        if account is None or not matches or not account.is_active:
-            return None
-        with unit_of_work():
-            account.last_login = clock.real_now().replace(tzinfo=None)
-            account.login_count = (account.login_count or 0) + 1
-            record(
-                "sign_in",
-                account,
-                actor=actor_of(account, address=request.remote_addr or ""),
-                now=clock.now(),
-            )
-        return account
+        """Nobody: FAB's own way in knows neither lock-out nor second factor."""
+        return None
 
     def load_user(self, pk: str) -> Account | None:
         """The account of a session, unless the session has ended: by its own sign-out, from the
@@ -280,7 +296,8 @@ class PortalSecurityManager(SecurityManager):
             OPEN_WHILE_PASSWORD_MUST_CHANGE
         ):
             flash(_("Please choose your own password first."), "warning")
-            return redirect(url_for("OwnPasswordView.change"))
+            wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+            return redirect(url_for("OwnPasswordView.change", next=wanted))
         return None
 
     @staticmethod

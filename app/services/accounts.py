@@ -5,7 +5,6 @@ Passwords and activation codes are shown once, to whoever creates them; only has
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,15 +16,13 @@ from sqlalchemy import select
 from app.crypto import keyring
 from app.domain.accounts import (
     NewPerson,
-    PasswordProfile,
     require_may_create_account,
-    require_strong_password,
 )
+from app.domain.codes import mask_phone
 from app.domain.errors import (
     ConflictError,
     NotPermittedError,
     RuleViolation,
-    WeakPasswordError,
 )
 from app.domain.messages import N_
 from app.domain.plan import is_account_creation_late
@@ -41,7 +38,11 @@ from app.domain.transfers import roles_after_leaving
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.models import Account, EvaluationPlan, Person, Unit
-from app.passwords import hash_password, verify_password
+from app.services.activation_codes import (
+    give_activation_code,
+    initial_password,
+    make_activation_code,
+)
 from app.services.actors import Actor
 from app.services.affiliations import (
     first_free_day,
@@ -50,14 +51,10 @@ from app.services.affiliations import (
     present_affiliation,
 )
 from app.services.audit import record
-from app.services.people import PersonDraft, find_person, register_person
+from app.services.people import PersonDraft, find_person, register_person, require_phone
 from app.services.sessions import end_sessions
-from app.services.settings import parameter
+from app.services.texts import phone_of, send_sms
 
-CODE_ALPHABET = "ABCDEFGHJKLMNPQRTUWXY346789"
-"""Letters and digits nobody takes for another one."""
-
-SHARED_INITIAL_PASSWORD = "123@abc"  # noqa: S105 -- printed in Annex 3; opens the change page only
 ROLE_NAMES = {role.value: role for role in ActorRole}
 
 
@@ -94,19 +91,6 @@ def personal_login(number: str) -> str:
     return "p" + identity_hash(number)[:40]
 
 
-def make_activation_code() -> str:
-    """A random code of twelve characters in groups of four."""
-    letters = "".join(secrets.choice(CODE_ALPHABET) for _ in range(12))
-    return "-".join(letters[start : start + 4] for start in (0, 4, 8))
-
-
-def initial_password() -> str:
-    """A random code, or the notice's 123@abc where the province has switched it on (E9)."""
-    if parameter("shared_initial_password_enabled"):
-        return SHARED_INITIAL_PASSWORD
-    return make_activation_code()
-
-
 def roles_of(account: Account) -> frozenset[ActorRole]:
     """The roles of the rules an account holds."""
     return frozenset(ROLE_NAMES[role.name] for role in account.roles if role.name in ROLE_NAMES)
@@ -121,14 +105,13 @@ def create_unit_account(unit: Unit, ref: UnitRef, *, actor: Actor, now: datetime
         last_name="",
         email=f"{unit.code}@local.invalid",
         active=True,
-        password=hash_password(code),
         kind=AccountKind.UNIT,
         unit=unit,
-        must_change_password=True,
         roles=_role_rows(roles_of_unit_account(ref)),
         **_stamped(now),
     )
     db.session.add(account)
+    give_activation_code(account, code, now=now)
     db.session.flush()
     is_late = _is_late(now)
     record("create_account", account, actor=actor, now=now, after=_facts(account, is_late=is_late))
@@ -178,15 +161,14 @@ def create_personal_account(
         last_name="",
         email=f"{login}@local.invalid",
         active=True,
-        password=hash_password(code),
         kind=AccountKind.PERSONAL,
         unit_id=int(unit.id),
         person=person,
-        must_change_password=True,
         roles=_role_rows(roles),
         **_stamped(now),
     )
     db.session.add(account)
+    give_activation_code(account, code, now=now)
     db.session.flush()
     is_late = _is_late(now)
     record("create_account", account, actor=actor, now=now, after=_facts(account, is_late=is_late))
@@ -361,22 +343,50 @@ def _set_roles(
     return account
 
 
-def reset_password(account_id: int, reason: str, *, actor: Actor, now: datetime) -> NewAccount:
-    """Give an account a new random code; every session of it ends, the reset is logged.
+def reset_password(
+    account_id: int, reason: str, *, phone: str = "", actor: Actor, now: datetime
+) -> NewAccount:
+    """Give an account a new random code; its password and every session of it end.
 
-    Rules E9: by the unit or a superior. Raises NotPermittedError, RuleViolation.
+    `phone` registers a mobile number, or another one; the former number is told. Rules E9: by the
+    unit or a superior. Raises NotPermittedError, RuleViolation.
     """
     account = lock_account(account_id)
     require_may_manage(account, actor)
     if not reason.strip():
         raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
+    after = _register_phone(account, phone)
     code = make_activation_code()
-    account.password = hash_password(code)
-    account.must_change_password = True
+    give_activation_code(account, code, now=now)
     end_sessions(account.id)
-    record("reset_password", account, actor=actor, now=now, reason=reason.strip())
+    record("reset_password", account, actor=actor, now=now, after=after, reason=reason.strip())
     db.session.flush()
     return NewAccount(account, code)
+
+
+def _register_phone(account: Account, typed: str) -> dict[str, str]:
+    """Enter the number the codes go to; there must be one, since a code alone opens nothing."""
+    known = phone_of(account)
+    if not typed.strip():
+        if known is None:
+            raise RuleViolation(
+                N_(
+                    "No mobile number is registered for this account, and the code works only "
+                    "together with a text to it. Enter the number."
+                )
+            )
+        return {}
+    phone = require_phone(typed)
+    if phone == known:
+        return {}
+    if account.person is not None:
+        account.person.phone, account.person.phone_mask = phone, mask_phone(phone)
+        account.real_name_verified_at = None
+    elif account.unit is not None:
+        account.unit.contact_phone = phone
+    if known is not None:
+        send_sms(known, "phone_changed")
+    return {"phone": mask_phone(phone)}
 
 
 def set_active(
@@ -449,26 +459,3 @@ def _facts(account: Account, *, is_late: bool) -> dict[str, Any]:
         "roles": sorted(role.name for role in account.roles),
         "is_late": is_late,
     }
-
-
-def change_own_password(
-    account: Account, *, current: str, new: str, repeated: str, actor: Actor, now: datetime
-) -> None:
-    """Replace the password after checking the current one; ends every session of the account.
-
-    Raises WeakPasswordError for a password the profile refuses.
-    """
-    if not verify_password(account.password, current):
-        raise RuleViolation(N_("The current password is wrong. Type it again."))
-    if new != repeated:
-        raise RuleViolation(N_("The two new passwords differ. Type the new one twice."))
-    if verify_password(account.password, new):
-        raise WeakPasswordError(N_("The new password is the old one. Choose another."))
-    profile = PasswordProfile(minimum_length=int(parameter("password_minimum_length")))
-    require_strong_password(new, login=account.username, profile=profile)
-    account.password = hash_password(new)
-    account.must_change_password = False
-    account.password_changed_at = now
-    account.activated_at = account.activated_at or now
-    end_sessions(account.id)
-    record("change_password", account, actor=actor, now=now)

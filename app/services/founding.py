@@ -18,8 +18,8 @@ from app.domain.terms import AccountKind, AdministrativeLevel, UnitKind
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.models import Account, Division, Unit
-from app.passwords import hash_password
-from app.services.accounts import NewAccount, make_activation_code
+from app.services.accounts import NewAccount
+from app.services.activation_codes import give_activation_code, make_activation_code
 from app.services.actors import SYSTEM
 from app.services.audit import record
 from app.services.people import PersonDraft, register_person
@@ -92,14 +92,13 @@ def appoint_founder(founder: Founder, digest: str, *, now: datetime) -> NewAccou
         last_name="",
         email=f"{founder.login}@local.invalid",
         active=True,
-        password=hash_password(code),
         kind=AccountKind.PERSONAL,
         unit=root,
         person=person,
-        must_change_password=True,
         roles=[role_by_name(founder.role.value)],
     )
     db.session.add(account)
+    give_activation_code(account, code, now=now)
     db.session.flush()
     after = {"login": founder.login, "roles": [founder.role.value]}
     record("create_account", account, actor=SYSTEM, now=now, after=after)

@@ -85,10 +85,16 @@ def register_person(draft: PersonDraft, digest: str, *, now: datetime) -> Person
     return person
 
 
+def read_mobile(text: str) -> str | None:
+    """The mobile number in a text, eleven digits without blanks; None for anything else."""
+    phone = re.sub(r"[\s-]", "", text).removeprefix("+86")
+    return phone if _PHONE.fullmatch(phone) else None
+
+
 def require_phone(text: str) -> str:
     """A mobile number of eleven digits without blanks. Raises RuleViolation."""
-    phone = re.sub(r"[\s-]", "", text).removeprefix("+86")
-    if not _PHONE.fullmatch(phone):
+    phone = read_mobile(text)
+    if phone is None:
         raise RuleViolation(
             N_("Enter a mobile number of 11 digits; the sign-in codes are sent to it.")
         )

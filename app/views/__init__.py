@@ -11,6 +11,7 @@ MODULES = (
     "background_jobs",
     "sessions",
     "public",
+    "activation",
     "applicant",
     "applications",
     "publicity",

@@ -29,7 +29,7 @@ from app.views import forms as f
 from app.views.base import READ, scoped
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
-from app.views.presentation import show_instant
+from app.views.presentation import show_due, show_instant
 from app.views.records import UNUSED, RecordView
 
 LOOK_AFTER = READ | {"can_search", "can_reset", "can_lock", "can_unlock", "can_reveal"}
@@ -82,6 +82,18 @@ class LeaveForm(f.PortalForm):
     reason = f.reason(_l("Resignation, retirement or another reason"))
 
 
+class NewCodeForm(f.PortalForm):
+    """Why somebody gets a new activation code, and where the texts go from now on."""
+
+    reason = f.reason()
+    phone = f.text(
+        _l("Mobile number"),
+        longest=20,
+        hint=_l("Only if none is registered or it has changed; the former number is told."),
+        render_kw={"autocomplete": "off", "inputmode": "tel"},
+    )
+
+
 class RolesForm(f.PortalForm):
     """The roles an account holds, as far as one may grant them."""
 
@@ -106,6 +118,18 @@ def show_roles(roles: Any) -> str:
     """The names of FAB's role rows, those of the rules only."""
     held = sorted(R(role.name) for role in roles if role.name in accounts.ROLE_NAMES)
     return "、".join(name_of(role) for role in held)
+
+
+def _password_state(row: Account) -> str:
+    """What the holder has to do about the password."""
+    if row.activation_hash is not None and row.activation_expires_at is not None:
+        return str(
+            _(
+                "to be chosen with the activation code, until %(at)s",
+                at=show_due(row.activation_expires_at),
+            )
+        )
+    return str(_("to be changed at the next sign-in") if row.must_change_password else _("own"))
 
 
 class AccountView(RecordView):
@@ -180,10 +204,7 @@ class AccountView(RecordView):
             (_("Login"), row.shown_login),
             (_("Roles"), show_roles(row.roles)),
             (_("Active"), _("Yes") if row.active else _("No")),
-            (
-                _("Password"),
-                _("to be changed at the next sign-in") if row.must_change_password else _("own"),
-            ),
+            (_("Password"), _password_state(row)),
             (_("Activated at"), show_instant(row.activated_at)),
         ]
         if person is not None:
@@ -289,6 +310,7 @@ class AccountView(RecordView):
             name=account.first_name,
             login=account.shown_login,
             code=made.activation_code,
+            expires_at=account.activation_expires_at,
             is_late=made.is_late,
             next_url=self.path("show", account.id),
         )
@@ -328,12 +350,18 @@ class AccountView(RecordView):
     def reset(self, pk: str) -> Any:
         """Give an account a new random code."""
         row = self._readable(pk)
-        form = f.ReasonForm()
+        form = NewCodeForm()
         now = clock.now()
         return self.answer_form(
             form,
             _("New password"),
-            lambda: accounts.reset_password(row.id, form.reason.data, actor=self.actor, now=now),
+            lambda: accounts.reset_password(
+                row.id,
+                form.reason.data,
+                phone=form.phone.data or "",
+                actor=self.actor,
+                now=now,
+            ),
             lambda made: self._show_code(made, _("New password")),
             lead=row.first_name,
             submit_label=_("Create a new code"),

@@ -9,6 +9,7 @@ from flask_babel import gettext
 from app.domain.messages import N_
 
 ACTIONS: Mapping[str, str] = {
+    "activate_account": N_("Account activated"),
     "activate_unit": N_("Unit activated"),
     "add_expert": N_("Review expert added"),
     "add_option": N_("Option added"),
@@ -99,10 +100,12 @@ ACTIONS: Mapping[str, str] = {
     "save_specialty": N_("Specialty saved"),
     "save_specialty_group": N_("Specialty group saved"),
     "schedule_publicity": N_("Publicity scheduled"),
+    "send_sms_code": N_("SMS code sent"),
     "set_category_series": N_("Series of a category chosen"),
     "set_self_reviewing": N_("Self-reviewing unit named or no longer"),
     "settle_transfer": N_("Time of a transfer request over"),
     "sign_in": N_("Sign in"),
+    "sign_in_locked": N_("Sign-in locked after wrong tries"),
     "sign_in_meeting": N_("Signed in to the meeting"),
     "take_up_transfer": N_("Wish to change units taken up"),
     "take_off_list": N_("Taken off the meeting's list"),

@@ -21,6 +21,7 @@ from wtforms import (
     validators,
 )
 
+from app.domain.passwords import LONGEST
 from app.security.scope import ScopedInterface
 from app.views.base import LookupField
 from app.views.widgets import (
@@ -178,3 +179,41 @@ class ReasonForm(PortalForm):
     """Asks for nothing but a reason."""
 
     reason = reason()
+
+
+class SecretField(StringField):
+    """A password: never sent back to the browser."""
+
+    def _value(self) -> str:
+        return ""
+
+
+def secret(label: Any, *, autocomplete: str, hint: Any = "") -> Any:
+    """A password as it is typed; `autocomplete` is `current-password` or `new-password`."""
+    return SecretField(
+        label,
+        [validators.InputRequired(), validators.Length(max=LONGEST), _no_nul],
+        description=hint,
+        widget=PortalInput("password"),
+        render_kw={"autocomplete": autocomplete},
+    )
+
+
+def login() -> Any:
+    """The login, or the document number of a person."""
+    return text(
+        _l("Login name or document number"),
+        required=True,
+        longest=64,
+        render_kw={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"},
+    )
+
+
+def sms_code() -> Any:
+    """The six digits of a text; phones offer them by themselves."""
+    return text(
+        _l("SMS code"),
+        required=True,
+        longest=12,
+        render_kw={"autocomplete": "one-time-code", "inputmode": "numeric"},
+    )

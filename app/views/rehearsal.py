@@ -19,6 +19,7 @@ from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
 from app.messages import explain
 from app.services import rehearsal, worklists
+from app.services.texts import rehearsal_texts
 from app.views.base import ALL, PortalView
 from app.views.menu import add_screen
 
@@ -36,7 +37,10 @@ class RehearsalView(PortalView):
     route_base = "/rehearsal"
     default_view = "home"
     class_permission_name = "Rehearsal clock"
-    grants = {ActorRole.SYSTEM_ADMIN: ALL, ActorRole.PROVINCE_HRSS: ALL}
+    grants = {
+        ActorRole.SYSTEM_ADMIN: ALL,
+        ActorRole.PROVINCE_HRSS: frozenset({"can_home", "can_set_clock"}),
+    }
 
     @expose("/")
     @has_access
@@ -69,6 +73,20 @@ class RehearsalView(PortalView):
         )
         return redirect(url_for("RehearsalView.home"))
 
+    @expose("/codes")
+    @has_access
+    def codes(self) -> Any:
+        """The texts this rehearsal would have sent; nothing in production."""
+        return self.render_template(
+            "home/codes.html",
+            title=gettext("Texts of the rehearsal"),
+            rows=[
+                (sent.code, sent.phone_mask, f"{sent.at:%H:%M:%S}", sent.text)
+                for sent in rehearsal_texts()
+            ],
+            is_rehearsal=rehearsal.is_rehearsal(),
+        )
+
     def _page(self, typed: str, status: int) -> Any:
         now = clock.now()
         plan = worklists.current_plan(now=now)
@@ -79,6 +97,7 @@ class RehearsalView(PortalView):
             typed=typed,
             steps=list(STEPS),
             is_rehearsal=rehearsal.is_rehearsal(),
+            shows_codes=self.appbuilder.sm.has_access("can_codes", self.class_permission_name),
             milestones=[row for row in _milestones(plan) if row[0] > now][:12],
         )
         return page, status

@@ -168,6 +168,8 @@ def show_parameter(row: Parameter) -> str:
 
 
 VALUES = {
+    "djbh3": N_("Protection level 3: 3 kinds of characters, regular change for staff"),
+    "asvs": N_("ASVS: length alone, no regular change"),
     "next_workday": N_("The next working day"),
     "same_day_if_before_09": N_("The same working day if opened before 09:00"),
     "ballot_day": N_("The day of the ballot"),

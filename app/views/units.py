@@ -73,7 +73,13 @@ class UnitForm(f.PortalForm):
         hint=_l("Decides which HRSS department looks after the organization (Annex 3)."),
     )
     contact_name = f.text(_l("Contact"), longest=60)
-    contact_phone = f.text(_l("Telephone of the contact"), longest=40)
+    contact_phone = f.text(
+        _l("Mobile number of the contact"),
+        required=True,
+        longest=40,
+        hint=_l("The codes of the unit account are sent to it; it opens with them alone."),
+        render_kw={"autocomplete": "off", "inputmode": "tel"},
+    )
     address = f.text(_l("Address"))
 
     def draft(self) -> units.UnitDraft:
@@ -223,6 +229,7 @@ class UnitView(RecordView):
                 login=created.unit.code,
                 name=created.unit.name,
                 code=created.account.activation_code,
+                expires_at=created.account.account.activation_expires_at,
                 is_late=created.account.is_late,
                 next_url=self.path("show", created.unit.id),
             )

@@ -11,10 +11,9 @@ from app.domain.accounts import (
     NewUnit,
     may_create_account,
     require_may_create_account,
-    require_strong_password,
     territorial_department,
 )
-from app.domain.errors import NotPermittedError, RouteError, WeakPasswordError
+from app.domain.errors import NotPermittedError, RouteError
 from app.domain.routing import UnitRef
 from app.domain.terms import AdministrativeLevel, ApplicantKind, UnitKind
 from app.domain.workflow import ActorRole
@@ -143,38 +142,3 @@ def test_no_department_no_territory(division: str) -> None:
 def test_an_inactive_department_has_no_territory() -> None:
     with pytest.raises(RouteError):
         territorial_department(COUNTY, "520102", [replace(CAST["county"], is_active=False)])
-
-
-@pytest.mark.parametrize(
-    "password",
-    ["Abcdefgh12", "abcdefgh1!", "ABCDEFGH1!", "Abcdefgh！!", "Aa1!" * 32, "密码Abc12345"],
-)
-def test_strong_passwords_pass(password: str) -> None:
-    require_strong_password(password, login="520102199001010011")
-
-
-@pytest.mark.parametrize(
-    ("password", "message"),
-    [
-        ("123@abc", "publicly known"),
-        ("123@ABC", "publicly known"),
-        ("", "10 to 128"),
-        ("Abcdefg1!", "10 to 128"),
-        ("Aa1!" * 32 + "x", "10 to 128"),
-        ("abcdefghij", "at least 3"),
-        ("abcdefgh12", "at least 3"),
-        ("1234567890", "at least 3"),
-        ("Hospital-07!", "login name"),
-        ("My-hospital-07", "login name"),
-        ("Password123!", "Too many people"),
-    ],
-)
-def test_weak_passwords_are_refused(password: str, message: str) -> None:
-    with pytest.raises(WeakPasswordError, match=message):
-        require_strong_password(
-            password, login="hospital-07", is_common=lambda each: each == "Password123!"
-        )
-
-
-def test_without_a_login_nothing_is_contained() -> None:
-    require_strong_password("Abcdefgh12", login="")

@@ -12,8 +12,7 @@ from app.domain.errors import CommitteeRuleError, ConflictError, NotPermittedErr
 from app.domain.terms import PanelRole, TitleLevel, UnitKind
 from app.extensions import db
 from app.models import AuditEntry, Committee, Expert, ExpertPoolMember, Person
-from app.passwords import verify_password
-from app.services import accounts, experts, settings, units
+from app.services import activation_codes, experts, settings, units
 from app.services.units import UnitDraft
 from tests.conftest import at
 from tests.factories import staff
@@ -102,11 +101,13 @@ def test_account_after_30_june_is_created_and_logged_as_late(app: Flask, now, is
 
 
 def test_initial_password_is_random_unless_the_province_switches_the_printed_one_on(app: Flask):
-    codes = {accounts.initial_password() for _number in range(50)}
+    codes = {activation_codes.initial_password() for _number in range(50)}
     assert len(codes) == 50
     assert "123@abc" not in codes
     settings.set_parameter("shared_initial_password_enabled", True)
     made = _new_unit(NOW)
     assert made.account.activation_code == "123@abc"
-    assert verify_password(made.account.account.password, "123@abc")
+    assert made.account.account.password is None
+    held = made.account.account.activation_hash
+    assert held == activation_codes.hash_activation_code("123@abc")
     assert made.account.account.must_change_password

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from app.domain.errors import ConflictError
 from app.extensions import db
 from app.models import Account, Unit
-from app.services import founding
+from app.services import founding, texts
 from tests.conftest import at
 
 NOW = at("2022-05-10T09:00:00")
@@ -39,12 +39,17 @@ def found(app: Flask, role: str, login: str, number: str, phone: str) -> Result:
 def test_account_opens_with_its_code_and_a_new_password(app: Flask) -> None:
     result = found(app, "system_admin", "firstadmin", valid_number(), "19900008888")
     assert result.exit_code == 0, result.output
-    code = re.search(r"code (\S+),", result.output)
+    code = re.search(r"code (\S+)", result.output)
     assert code is not None
     client = app.test_client()
-    answer = client.post("/login/", data={"login": "firstadmin", "password": code[1]})
-    assert answer.status_code == 302
-    assert client.get("/rehearsal/").headers["Location"] == "/password/"
+    refused = client.post("/login/", data={"login": "firstadmin", "password": code[1]})
+    assert refused.status_code == 401
+    given = {"login": "firstadmin", "activation_code": code[1]}
+    assert client.post("/activate/", data=given).location == "/activate/password"
+    chosen = {"new": "Shuimo-Jiangshan7", "repeated": "Shuimo-Jiangshan7"}
+    chosen["sms_code"] = texts.rehearsal_texts()[0].code
+    assert client.post("/activate/password", data=chosen).location == "/"
+    assert client.get("/rehearsal/").status_code == 200
     account = db.session.scalars(select(Account).where(Account.username == "firstadmin")).one()
     assert [role.name for role in account.roles] == ["system_admin"]
 

@@ -10,8 +10,8 @@ from sqlalchemy import select
 from app.domain.codes import compute_id_check
 from app.extensions import db
 from app.models import Account, AuditEntry, Person, PersonalDataRead
-from app.passwords import verify_password
 from app.services.accounts import roles_of
+from app.services.activation_codes import hash_activation_code
 
 CODE = re.compile(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}")
 
@@ -42,7 +42,7 @@ def test_unit_creates_an_account_and_sees_the_code_once(sign_in, account):
     made = db.session.scalars(select(Account).where(Account.first_name == "新来的人")).one()
     assert made.unit_id == account("gyhousing").unit_id
     assert made.must_change_password
-    assert verify_password(made.password, code)
+    assert (made.password, made.activation_hash) == (None, hash_activation_code(code))
     assert identity(901) not in made.username
     page = client.get(f"/accounts/show/{made.id}").get_data(as_text=True)
     assert code not in page
@@ -146,7 +146,7 @@ def test_superior_resets_and_the_old_password_dies(sign_in, account):
     assert answer.status_code == 200
     code = CODE.search(answer.get_data(as_text=True))[0]
     db.session.refresh(target)
-    assert verify_password(target.password, code)
+    assert (target.password, target.activation_hash) == (None, hash_activation_code(code))
     assert target.session_stamp == stamp + 1
     entry = db.session.scalars(
         select(AuditEntry).where(AuditEntry.action == "reset_password")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -12,17 +13,14 @@ from app.extensions import db
 from app.models import Account, AuditEntry
 from app.security import lockout
 from app.services import settings
+from app.services.sign_in import name_of_tries
 from tests.conftest import PASSWORD
 
 SignIn = Callable[[str], FlaskClient]
 FindAccount = Callable[[str], Account]
 
 
-@pytest.fixture(autouse=True)
-def _no_failures_left_over(app: Flask) -> None:
-    """Lock-outs live in Redis, which no test rolls back."""
-    for key in app.extensions["redis"].scan_iter("portal:lockout:*"):
-        app.extensions["redis"].delete(key)
+pytestmark = pytest.mark.usefixtures("no_tries_left_over")
 
 
 def post(client: FlaskClient, login: str, password: str, **headers: str) -> int:
@@ -101,11 +99,13 @@ def test_lock_holds_for_the_account_at_that_address_only(app: Flask) -> None:
     assert post(app.test_client(), "auditor", PASSWORD) == 302
 
 
-def test_right_password_forgets_the_failures(client: FlaskClient, app: Flask) -> None:
+def test_right_password_forgets_the_failures(
+    client: FlaskClient, app: Flask, account: FindAccount
+) -> None:
     for _ in range(5 - 1):
         post(client, "province", "wrong")
     assert post(client, "province", PASSWORD) == 302
-    assert not lockout.is_locked("PROVINCE", "127.0.0.1")
+    assert not lockout.is_locked(name_of_tries("province", account("province")), "127.0.0.1")
     assert post(app.test_client(), "province", "wrong") == 401
 
 
@@ -172,9 +172,11 @@ def test_must_change_password_opens_nothing_else(sign_in: SignIn, account: FindA
     account("province").must_change_password = True
     db.session.flush()
     client = sign_in("province")
-    for path in ("/work/", "/lookup/unit", "/notifications/"):
+    for path in ("/work/", "/lookup/unit?q=a", "/notifications/"):
         answer = client.get(path)
-        assert (answer.status_code, answer.headers["Location"]) == (302, "/password/")
+        location = urlsplit(answer.headers["Location"])
+        assert (answer.status_code, location.path) == (302, "/password/")
+        assert parse_qs(location.query) == {"next": [path]}
     assert client.get("/password/").status_code == 200
 
 

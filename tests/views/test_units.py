@@ -11,7 +11,13 @@ from app.domain.codes import compute_uscc_check
 from app.extensions import db
 from app.models import Account, Unit
 
-NEW = {"name": "新成立的事业单位", "kind": "employer", "division": "520100", "code": ""}
+NEW = {
+    "contact_phone": "19900006666",
+    "name": "新成立的事业单位",
+    "kind": "employer",
+    "division": "520100",
+    "code": "",
+}
 
 
 def test_units_list_opens_for_the_province(sign_in):
