@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from app.crypto import AES, CIPHERS, KEY_ID
 from app.terminal import gettext as _
 
 ROOT = Path(__file__).resolve().parent
@@ -228,11 +229,19 @@ if PRODUCTION and not (DATA_KEYS and HASH_KEY):
     )
 DATA_KEYS = DATA_KEYS or kept_secret("data.keys", make_text=f"k1:{new_key()}")
 HASH_KEY = HASH_KEY or kept_secret("hash.key", make_text=new_key())
+_ids = [_entry.strip().partition(":")[0] for _entry in DATA_KEYS.split(",")]
+if len(set(_ids)) < len(_ids) or not all(KEY_ID.fullmatch(_id) for _id in _ids):
+    raise ConfigError(
+        _(
+            "DATA_KEYS: give id:base64 of 32 bytes, several separated by commas, each id once "
+            "(letters, digits and . _ -)."
+        )
+    )
 for _entry in DATA_KEYS.split(","):
-    if not _entry.strip().partition(":")[0]:
-        raise ConfigError(_("DATA_KEYS: give id:base64 of 32 bytes, several separated by commas."))
     checked_key("DATA_KEYS", _entry.strip().partition(":")[2])
 checked_key("HASH_KEY", HASH_KEY)
+DATA_CIPHER = env_choice("DATA_CIPHER", AES, CIPHERS)
+"""What new values are encrypted with; stored ones stay readable."""
 
 # --- database ---------------------------------------------------------------------------------
 

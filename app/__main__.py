@@ -16,10 +16,10 @@ import sqlalchemy.exc
 from flask import Flask
 from flask.cli import FlaskGroup, ScriptInfo, pass_script_info
 
-from app import create_app
+from app import create_app, logs
 from app.terminal import gettext as _
 
-STEPS_OF_PREPARING = (("db", "upgrade"), ("init",), ("seed",))
+STEPS_OF_PREPARING = (("db", "upgrade"), ("keys", "check"), ("init",), ("seed",))
 
 commands = FlaskGroup(
     name="portal",
@@ -65,6 +65,8 @@ def open_private(path: str) -> io.TextIOWrapper:
 
 def main() -> None:
     """Run one command; a mistake, or a server that does not answer, ends with one line and 1."""
+    if sys.argv[1:2] in (["worker"], ["ticker"], ["sweep"]):  # the others speak to a terminal
+        logs.configure()
     try:
         sys.exit(commands.main(prog_name="./portal", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:

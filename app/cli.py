@@ -15,6 +15,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from app import clock, settling
+from app.crypto import keyring
 from app.domain.calendar import BEIJING
 from app.domain.errors import DomainError
 from app.domain.terms import IdentityDocument
@@ -26,6 +27,7 @@ from app.services import (
     demo,
     founding,
     invariants,
+    key_rotation,
     permissions,
     rehearsal,
     seed_export,
@@ -46,6 +48,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(rehearsal_group)
     app.cli.add_command(sweep)
     app.cli.add_command(check_invariants)
+    app.cli.add_command(keys_group)
     app.cli.add_command(ticker)
     app.cli.add_command(work)
 
@@ -274,6 +277,99 @@ def check_invariants(*, as_json: bool) -> None:
         click.echo(f"{len(invariants.CHECKS)} checks, {len(found)} violations")
     if found:
         raise SystemExit(1)
+
+
+# --------------------------------------------------------------------------- keys
+
+
+@click.group("keys")
+def keys_group() -> None:
+    """The keys of the encrypted columns: which are in use, and changing them."""
+
+
+@keys_group.command("status")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@with_appcontext
+@in_words
+def show_keys(*, as_json: bool) -> None:
+    """Count the stored values by column, key and cipher; exit 1 where a key is missing."""
+    found = key_rotation.count_seals()
+    if as_json:
+        click.echo(json.dumps([_as_row(values) for values in found]))
+    else:
+        for values in found:
+            row = _as_row(values)
+            click.echo(f"{row['column']}\t{row['key']}\t{row['cipher']}\t{row['values']}")
+        ring = keyring()
+        click.echo(f"current: {ring.current} {ring.cipher}")
+        used = {values.seal.key_id for values in found if values.seal}
+        for key_id in ring.keys:
+            if key_id != ring.current and key_id not in used:
+                click.echo(f"no value needs {key_id} any more: it may be taken out of DATA_KEYS")
+    key_rotation.require_keys()
+
+
+@keys_group.command("check")
+@with_appcontext
+@in_words
+def check_keys() -> None:
+    """Refuse, in one line, where DATA_KEYS lacks a key that stored values need."""
+    key_rotation.require_keys()
+
+
+@keys_group.command("rotate")
+@click.option("--batch", default=500, type=click.IntRange(1, 10_000), help="Rows a transaction.")
+@click.option("--dry-run", is_flag=True, help="Only count what would be sealed anew.")
+@with_appcontext
+@in_words
+def rotate_keys(batch: int, *, dry_run: bool) -> None:
+    """Seal every encrypted value anew with the first key of DATA_KEYS and with DATA_CIPHER.
+
+    The portal may run meanwhile, with the new key first in its DATA_KEYS. Broken off, it goes on
+    where it stopped when it is called again.
+    """
+    key_rotation.require_keys()
+    if dry_run:
+        seal = keyring().seal
+        for values in key_rotation.count_seals():
+            if values.seal != seal:
+                click.echo(f"{values.column}: {values.count} to seal anew")
+        return
+    changed, unreadable = _rotate_everything(batch)
+    click.echo(f"{changed} values sealed anew with {keyring().current} {keyring().cipher}")
+    for place in unreadable:
+        click.echo(f"{place}: does not open with its key, left as it is", err=True)
+    if unreadable:
+        raise SystemExit(1)
+
+
+def _rotate_everything(size: int) -> tuple[int, list[str]]:
+    """Go over every table until nothing is left to change; a transaction a batch."""
+    changed, unreadable = 0, set()
+    for table in {column.table: None for column in key_rotation.encrypted_columns()}:
+        is_settled = False
+        while not is_settled:  # again where a row was changed by somebody else meanwhile
+            is_settled = True
+            after: tuple[Any, ...] | None = None
+            while True:
+                with unit_of_work():
+                    done = key_rotation.reseal_batch(table, after=after, size=size)
+                changed += done.changed
+                unreadable |= set(done.unreadable)
+                is_settled = is_settled and not done.overtaken
+                after = done.last
+                if after is None:
+                    break
+    return changed, sorted(unreadable)
+
+
+def _as_row(values: key_rotation.SealedValues) -> dict[str, Any]:
+    return {
+        "column": values.column,
+        "key": values.seal.key_id if values.seal else "?",
+        "cipher": values.seal.cipher if values.seal else "?",
+        "values": values.count,
+    }
 
 
 @click.command("ticker")

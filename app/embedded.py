@@ -457,6 +457,9 @@ class PostgresServer(_Server):
             "port": str(PORT_IN_SOCKET_NAME),
             "max_connections": "100",
             "logging_collector": "off",
+            # what a row holds stays out of the log: no DETAIL, no statements
+            "log_error_verbosity": "terse",
+            "log_min_error_statement": "panic",
             "log_line_prefix": "%m [%p] ",
             "timezone": "UTC",
             "log_timezone": "UTC",

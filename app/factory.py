@@ -29,7 +29,9 @@ def build_app(overrides: dict[str, Any]) -> Flask:
     app.config.from_object(config)
     app.config.update(overrides)
     _configure_servers(app)
-    use_keyring(Keyring.parse(app.config["DATA_KEYS"], app.config["HASH_KEY"]))
+    use_keyring(
+        Keyring.parse(app.config["DATA_KEYS"], app.config["HASH_KEY"], app.config["DATA_CIPHER"])
+    )
     clock.use_offset_source(rehearsal.current_offset)
     with app.app_context():
         _init_extensions(app)

@@ -126,6 +126,7 @@ def fingerprint(running: Servers) -> str:
     assert running.postgres is not None
     cluster = (running.postgres.data / "PG_VERSION").stat()
     digest = hashlib.sha256(f"{cluster.st_ino} {cluster.st_mtime_ns} {config.PORTAL_MODE}".encode())
+    digest.update(config.DATA_KEYS.encode())
     files = [ROOT / "config.py"]
     for folder, patterns in (
         ("app", ("*.py",)),
