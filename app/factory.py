@@ -17,7 +17,7 @@ from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate
 from app.gateways.building import build_gateways
 from app.jobs import hints
-from app.security import rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
+from app.security import origins, rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
 from app.views import errors, health, labels, presentation
@@ -40,6 +40,7 @@ def build_app(overrides: dict[str, Any]) -> Flask:
         language.register(app)
         views.register(appbuilder)
         register_api(appbuilder)
+    origins.register(app)
     proxies.register(app)
     health.register(app)
     errors.register(app)

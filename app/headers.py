@@ -1,9 +1,15 @@
-"""Security headers of every answer; pages load from this server only and run no inline script."""
+"""Security headers of every answer; pages load from this server only and run no inline script.
+
+What a signed-in account is sent is kept by no cache: pages, files, JSON and failures alike. For
+everybody else a view says itself what may be kept; without a word nothing is.
+"""
 
 from __future__ import annotations
 
 from flask import Flask, Response, request
 from flask_login import current_user
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -23,6 +29,20 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 
+ALWAYS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": (
+        "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=()"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+"""On every answer, files and failures too; a view may set its own value."""
+
+
 def register(app: Flask) -> None:
     """Add the headers after every request."""
     app.after_request(_add_headers)
@@ -30,17 +50,19 @@ def register(app: Flask) -> None:
 
 def _add_headers(response: Response) -> Response:
     headers = response.headers
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-    headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    for name, value in ALWAYS.items():
+        headers.setdefault(name, value)
     if request.is_secure:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-    if (
-        request.endpoint
-        and not request.endpoint.endswith("static")
-        and current_user.is_authenticated
-    ):
+    is_file_of_ours = (request.endpoint or "").endswith("static")
+    if not is_file_of_ours and (_is_signed_in() or "Cache-Control" not in headers):
         headers["Cache-Control"] = "no-store"
     return response
+
+
+def _is_signed_in() -> bool:
+    """Whether somebody is known to be signed in; without a database nobody is."""
+    try:
+        return bool(current_user.is_authenticated)
+    except (SQLAlchemyError, RedisError):
+        return False

@@ -34,7 +34,12 @@ from app.security.actors import actor_of
 from app.security.demands import describe_profile
 from app.security.devices import device_of
 from app.security.origins import comes_from_elsewhere
-from app.security.session_limits import SessionEnd, SessionsUnreachableError, say_why, session_end
+from app.security.session_limits import (
+    SessionEnd,
+    SessionEndedError,
+    SessionsUnreachableError,
+    session_end,
+)
 from app.security.session_store import renew
 from app.services.actors import PUBLIC, Actor
 from app.services.audit import record
@@ -311,9 +316,11 @@ class PortalSecurityManager(SecurityManager):
         if is_program or endpoint.startswith((*OPEN_WITHOUT_SESSION, "PortalAuthView.")):
             return None
         renew(session)
-        flash(say_why(reason), "warning")
-        wanted = request.full_path.rstrip("?") if request.method == "GET" else None
-        return redirect(url_for("PortalAuthView.login", next=wanted))
+        ended = SessionEndedError.of(reason)
+        if request.method != "GET":
+            raise ended  # with what was typed
+        flash(explain(ended), "warning")
+        return redirect(url_for("PortalAuthView.login", next=request.full_path.rstrip("?")))
 
     def _has_view_access(self, user: Any, permission_name: str, view_name: str) -> bool:
         return (permission_name, view_name) in self.permissions_of(user)

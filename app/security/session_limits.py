@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from flask import current_app, session
-from flask_babel import gettext as _
 
 from app import clock
 from app.domain.errors import DomainError
@@ -52,13 +51,21 @@ def session_end() -> SessionEnd | None:
     return None
 
 
-def say_why(reason: SessionEnd) -> str:
-    """The reason in words, for the sign-in page."""
-    return {
-        SessionEnd.ENDED: _("This sign-in has ended. Please sign in again."),
-        SessionEnd.IDLE: _("You have been signed out after a long pause. Please sign in again."),
-        SessionEnd.TOO_LONG: _(
-            "A sign-in lasts %(hours)s hours at most. Please sign in again.",
-            hours=current_app.config["SESSION_HOURS"],
-        ),
-    }[reason]
+REASONS = {
+    SessionEnd.ENDED: N_("This sign-in has ended. Please sign in again."),
+    SessionEnd.IDLE: N_("You have been signed out after a long pause. Please sign in again."),
+    SessionEnd.TOO_LONG: N_("A sign-in lasts %(hours)s hours at most. Please sign in again."),
+}
+
+
+class SessionEndedError(DomainError):
+    """A form was sent by somebody whose session is over (HTTP 401)."""
+
+    code = "session_ended"
+    http_status = 401
+    template = REASONS[SessionEnd.ENDED]
+
+    @classmethod
+    def of(cls, reason: SessionEnd) -> SessionEndedError:
+        """The refusal for a reason."""
+        return cls(REASONS[reason], hours=current_app.config["SESSION_HOURS"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 from flask import Flask, current_app, g, jsonify, render_template, request, session
@@ -15,15 +16,20 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from app.domain.errors import DomainError
 from app.extensions import db
 from app.messages import explain
+from app.security.origins import was_sent_by_a_page_here
 from app.security.scope import ScopeError
-from app.security.session_limits import SessionsUnreachableError
+from app.security.session_limits import SessionEndedError, SessionsUnreachableError
 
 log = logging.getLogger(__name__)
+
+NOT_REPEATED = re.compile(r"password|current|new|repeated|code", flags=re.IGNORECASE)
+"""Fields whose values are typed again rather than written into a page."""
 
 
 def register(app: Flask) -> None:
     """Answer domain errors, HTTP errors and the unexpected."""
     app.register_error_handler(DomainError, answer_domain_error)
+    app.register_error_handler(SessionEndedError, answer_ended_session)
     app.register_error_handler(ScopeError, answer_scope_error)
     app.register_error_handler(NoResultFound, answer_not_found)
     app.register_error_handler(CSRFError, answer_csrf_error)
@@ -68,11 +74,39 @@ def answer_not_found(_error: NoResultFound) -> Any:
 
 
 def answer_csrf_error(_error: CSRFError) -> Any:
-    """A form from an ended session."""
-    message = _(
-        "The page was open too long or your session has ended. Go back, reload and try again."
+    """A form from an ended session; what was typed stays on the page and can be sent again."""
+    message = _("The page was open too long or your sign-in has ended. Nothing was saved yet.")
+    return offer_again(400, "form_expired", message)
+
+
+def answer_ended_session(error: SessionEndedError) -> Any:
+    """A form of somebody who is no longer signed in; what was typed stays on the page."""
+    return offer_again(error.http_status, error.code, explain(error))
+
+
+def offer_again(status: int, code: str, message: str) -> Any:
+    """A refusal with the values that were typed and a button that sends them with a new token.
+
+    Only where the browser says that a page of this site has sent them; passwords, codes and files
+    are not repeated.
+    """
+    if wants_json() or not was_sent_by_a_page_here():
+        return respond(status, code, message + " " + _("Go back, reload and try again."))
+    typed = [
+        (name, value)
+        for name, values in request.form.lists()
+        for value in values
+        if name != "csrf_token" and not NOT_REPEATED.search(name)
+    ]
+    page = render_template(
+        "errors/again.html",
+        status=status,
+        message=message,
+        typed=typed,
+        target=request.full_path.rstrip("?"),
+        has_files=any(file.filename for file in request.files.values()),
     )
-    return respond(400, "form_expired", message)
+    return page, status
 
 
 MESSAGES = {
@@ -108,6 +142,7 @@ def answer_database_down(error: OperationalError) -> Any:
     """The database is away: 503, and say so."""
     log.error("database unavailable: %s", error.__class__.__name__)
     g.pop("user", None)
+    current_app.login_manager._update_request_context_with_user()  # type: ignore[attr-defined]
     return respond(
         503,
         "unavailable",

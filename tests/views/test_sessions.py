@@ -490,3 +490,46 @@ def test_a_session_nobody_can_read_counts_as_ended(app: Flask) -> None:
     key = sessions.DATA + sessions.digest_of(cookie_of(client))
     app.extensions["redis"].set(key, b"\x80\x04cposix\nsystem\n.")
     assert not is_in(client)
+
+
+# --------------------------------------------------------------------------- what was typed
+
+
+def test_a_form_of_an_ended_session_keeps_what_was_typed(
+    app: Flask, pass_time: Callable[[timedelta], None]
+) -> None:
+    """The page says so and sends it again; what was typed as a password is not repeated."""
+    client = enter(app)
+    pass_time(timedelta(minutes=31))
+    form = {"name": "某<b>某", "reason": "两行\n文字", "current": "geheim", "csrf_token": "x"}
+    answer = client.post(
+        "/accounts/add?next=1", data=form, headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 401
+    assert 'name="name" value="某&lt;b&gt;某"' in page
+    assert 'name="reason" value="两行\n文字"' in page
+    assert 'action="/accounts/add?next=1"' in page
+    assert "geheim" not in page
+    assert "在新窗口登录" in page
+
+
+def test_an_expired_token_keeps_what_was_typed_for_our_own_pages_alone(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = enter(app)
+    monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
+    form = {"name": "王五", "csrf_token": "expired"}
+    here = client.post("/accounts/add", data=form, headers={"Origin": "http://localhost"})
+    page = here.get_data(as_text=True)
+    assert here.status_code == 400
+    assert 'name="name" value="王五"' in page
+    token = re.findall(r'name="csrf_token" value="([^"]+)"', page)[-1]
+    again = client.post("/accounts/add", data={"name": "王五", "csrf_token": token})
+    assert again.status_code != 400 or "尚未提交" not in again.get_data(as_text=True)
+    unsaid = client.post("/accounts/add", data=form)
+    assert unsaid.status_code == 400
+    assert "王五" not in unsaid.get_data(as_text=True)
+    elsewhere = client.post("/accounts/add", data=form, headers={"Origin": "https://evil.example"})
+    assert elsewhere.status_code == 403
+    assert "王五" not in elsewhere.get_data(as_text=True)
