@@ -50,6 +50,8 @@ from app.domain.terms import (
     JobState,
     LapseKind,
     MeetingState,
+    MoveSide,
+    MoveState,
     NodeKind,
     ObjectionFinding,
     Outcome,
@@ -123,6 +125,10 @@ class Unit(HasId, HasCreatedAt, HasVersion, Model):
     registrar_level: Mapped[AdministrativeLevel | None] = mapped_column(
         word(AdministrativeLevel, "registrar_level")
     )
+    registrar_proof_sha256: Mapped[str | None] = mapped_column(
+        ForeignKey("stored_file.sha256"), comment="shows the registrar, whose level decides (E6)"
+    )
+    registrar_proof_name: Mapped[str] = mapped_column(String(200), default="", server_default="")
     is_self_reviewing: Mapped[bool] = mapped_column(Boolean, default=False)
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
     contact_name: Mapped[str | None] = mapped_column(String(60))
@@ -134,6 +140,7 @@ class Unit(HasId, HasCreatedAt, HasVersion, Model):
     parent: Mapped[Unit | None] = relationship(remote_side="Unit.id", back_populates="subordinates")
     subordinates: Mapped[list[Unit]] = relationship(back_populates="parent")
     division: Mapped[Division] = relationship()
+    registrar_proof: Mapped[StoredFile | None] = relationship()
 
     def __repr__(self) -> str:
         return self.name
@@ -159,6 +166,58 @@ class UnitSuffix(Model):
 
     parent_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), primary_key=True)
     suffix: Mapped[str] = mapped_column(String(2), primary_key=True)
+
+
+class UnitMove(HasId, HasCreatedAt, HasVersion, Model):
+    """划转: a unit comes under another superior; one open request a unit (rules E6)."""
+
+    __tablename__ = "unit_move"
+    __table_args__ = (
+        Index(
+            "uq_unit_move_open", "unit_id", unique=True, postgresql_where=text("state = 'asked'")
+        ),
+        CheckConstraint("from_unit_id <> to_unit_id AND unit_id <> to_unit_id", name="three_units"),
+        CheckConstraint("(state = 'asked') = (decided_at IS NULL)", name="decided_if_ended"),
+        CheckConstraint(
+            "state <> 'done' OR (from_consented_at IS NOT NULL AND to_consented_at IS NOT NULL)",
+            name="both_consented_if_done",
+        ),
+    )
+
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
+    from_unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
+    to_unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
+    told_unit_id: Mapped[int] = mapped_column(
+        ForeignKey("unit.id"), comment="the HRSS department above both sides, which is told"
+    )
+    asked_by_side: Mapped[MoveSide] = mapped_column(word(MoveSide))
+    state: Mapped[MoveState] = mapped_column(word(MoveState), default=MoveState.ASKED)
+    reason: Mapped[str] = mapped_column(Text)
+    proof_sha256: Mapped[str] = mapped_column(ForeignKey("stored_file.sha256"))
+    proof_name: Mapped[str] = mapped_column(String(200))
+    registrar: Mapped[str | None] = mapped_column(
+        String(120), comment="if the registration changed"
+    )
+    division_code: Mapped[str | None] = mapped_column(
+        ForeignKey("division.code"), comment="if it changes"
+    )
+    asked_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    asked_at: Mapped[datetime] = mapped_column(TZDateTime)
+    due_at: Mapped[datetime] = mapped_column(TZDateTime, index=True)
+    from_consented_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    from_consented_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    to_consented_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    to_consented_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    decision_note: Mapped[str] = mapped_column(Text, default="")
+
+    unit: Mapped[Unit] = relationship(foreign_keys=[unit_id])
+    from_unit: Mapped[Unit] = relationship(foreign_keys=[from_unit_id])
+    to_unit: Mapped[Unit] = relationship(foreign_keys=[to_unit_id])
+    told_unit: Mapped[Unit] = relationship(foreign_keys=[told_unit_id])
+    division: Mapped[Division | None] = relationship()
+    proof: Mapped[StoredFile] = relationship()
 
 
 class Person(HasId, HasCreatedAt, HasVersion, Model):

@@ -12,7 +12,15 @@ from collections.abc import Callable
 from app import clock
 from app.domain.errors import DomainError
 from app.extensions import unit_of_work
-from app.services import job_files, milestones, notifications, reminders, sweeps, transfers
+from app.services import (
+    job_files,
+    milestones,
+    notifications,
+    reminders,
+    sweeps,
+    transfers,
+    unit_moves,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +57,7 @@ def run_everything() -> dict[str, tuple[int, int]]:
     """All periodic work at once, without Redis: `./portal sweep` and the rehearsal clock."""
     ran = {name: run_sweep(name) for name in sweeps.FINDERS}
     ran["transfers"] = run_once(transfers.settle_due)
+    ran["unit_moves"] = run_once(unit_moves.expire_due)
     ran["outbox"] = run_once(notifications.deliver_outbox)
     ran["reminders"] = run_once(reminders.remind)
     ran["milestones"] = run_once(milestones.watch)

@@ -246,6 +246,24 @@ class TransferState(StrEnum):
     EXPIRED = "expired"
 
 
+class MoveState(StrEnum):
+    """划转状态: a unit waits to come under another superior, and how it ended (rules E6)."""
+
+    ASKED = "asked"
+    DONE = "done"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+class MoveSide(StrEnum):
+    """划转的一方: the present superior, the new one, the unit itself."""
+
+    FROM = "from"
+    TO = "to"
+    UNIT = "unit"
+
+
 class PortalMode(StrEnum):
     """运行模式: production, or rehearsal with a movable clock."""
 

@@ -36,6 +36,7 @@ class Periodic:
 PERIODIC = (
     *(Periodic(name, "app.jobs.sweeping.sweep", (name,)) for name in FINDERS),
     Periodic("transfers", "app.jobs.sweeping.settle_transfers"),
+    Periodic("unit_moves", "app.jobs.sweeping.expire_unit_moves"),
     Periodic("outbox", "app.jobs.sweeping.deliver"),
     Periodic("reminders", "app.jobs.sweeping.remind"),
     Periodic("milestones", "app.jobs.sweeping.watch_milestones"),

@@ -9,7 +9,7 @@ from flask import current_app
 from app import clock, settling
 from app.extensions import db, unit_of_work
 from app.models import JobRun
-from app.services import milestones, notifications, reminders, transfers
+from app.services import milestones, notifications, reminders, transfers, unit_moves
 
 
 def sweep(name: str) -> dict[str, int]:
@@ -20,6 +20,11 @@ def sweep(name: str) -> dict[str, int]:
 def settle_transfers() -> dict[str, int]:
     """Pass transfer requests without an answer on to the HRSS department."""
     return _logged("transfers", lambda: settling.run_once(transfers.settle_due))
+
+
+def expire_unit_moves() -> dict[str, int]:
+    """End requests to move a unit that nobody has answered in time."""
+    return _logged("unit_moves", lambda: settling.run_once(unit_moves.expire_due))
 
 
 def deliver() -> dict[str, int]:

@@ -150,6 +150,10 @@ def _party(actor: Actor, row: m.PersonTransfer) -> bool:
     return actor.unit_id in units or actor.person_id == row.person_id
 
 
+def _side_of_move(actor: Actor, row: m.UnitMove) -> bool:
+    return actor.unit_id in {row.unit_id, row.from_unit_id, row.to_unit_id}
+
+
 def _unit_below(actor: Actor, row: m.Unit) -> bool:
     parent = _unit_of(row, "parent_id")
     if in_subtree(row.path or (parent.path if parent else None), actor):
@@ -246,6 +250,20 @@ for table in (m.Account, m.PersonnelAffiliation):
     read(table, subtree(table.unit_id), *NODE_STAFF)
 read(m.Account, EVERYTHING, R.SYSTEM_ADMIN, R.AUDIT_ADMIN, fields=but("person", "shown_login"))
 read(m.Person, EVERYTHING, R.PROVINCE_HRSS)
+read(m.UnitMove, EVERYTHING, R.PROVINCE_HRSS)
+read(
+    m.UnitMove,
+    Scope(
+        Reach.SUBTREE,
+        lambda a: or_(
+            m.UnitMove.unit_id.in_(subtree_of(a)),
+            m.UnitMove.from_unit_id.in_(subtree_of(a)),
+            m.UnitMove.to_unit_id.in_(subtree_of(a)),
+        ),
+        note=N_("of, from or to a unit of the subtree"),
+    ),
+    *NODE_STAFF,
+)
 read(m.PersonTransfer, EVERYTHING, R.PROVINCE_HRSS)
 read(
     m.PersonTransfer,
@@ -583,6 +601,8 @@ write(m.Unit, anything, R.PROVINCE_HRSS)
 write(m.Unit, _unit_below, *NODE_STAFF, reach=Reach.SUBTREE)
 write(m.PersonnelAffiliation, anything, R.PROVINCE_HRSS)
 write(m.PersonnelAffiliation, lambda a, r: _below(a, r) or _moved(a, r), *NODE_STAFF)
+write(m.UnitMove, anything, R.PROVINCE_HRSS)
+write(m.UnitMove, _side_of_move, *NODE_STAFF)
 write(m.PersonTransfer, anything, R.PROVINCE_HRSS)
 write(m.PersonTransfer, _party, *NODE_STAFF, R.APPLICANT)
 for table in (m.Series, m.ProfessionalTitle, m.SpecialtyGroup, m.Specialty, m.EvaluationPlan):

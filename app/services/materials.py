@@ -52,6 +52,14 @@ class FileRefusedError(RuleViolation):
     template = N_("This file cannot be taken. Choose another one.")
 
 
+@dataclass(frozen=True)
+class Proof:
+    """A stored file that proves what somebody enters, with the name it was uploaded under."""
+
+    file: StoredFile
+    name: str
+
+
 # --------------------------------------------------------------------------- the store
 
 

@@ -98,6 +98,15 @@ TEXTS = {
     "transfer_due_soon": N_(
         "The answer to the transfer of %(name)s to %(unit)s is due in one working day."
     ),
+    "unit_move_asked": N_("A move of %(name)s to %(unit)s has been asked for."),
+    "unit_move_done": N_("%(name)s stands below %(unit)s from now on."),
+    "unit_move_refused": N_(
+        "The move of %(name)s to %(unit)s has been refused. The reason is on its page."
+    ),
+    "unit_move_withdrawn": N_("The request to move %(name)s to %(unit)s has been taken back."),
+    "unit_move_expired": N_(
+        "The request to move %(name)s to %(unit)s has expired without an answer."
+    ),
     "invited": N_("%(committee)s invites you as a review expert on %(day)s. Please answer."),
     "filing_returned": N_(
         "The result filing with %(number)s has been returned. Correct it and file again."

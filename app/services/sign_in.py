@@ -19,6 +19,7 @@ from app.services.audit import record
 from app.services.passwords import ask_for_change_if_old
 from app.services.sign_in_codes import Purpose, Receiver, send_code
 from app.services.texts import phone_of
+from app.services.units import find_account_by_former_code
 
 PROVES_THE_PERSON = frozenset({LoginMethod.SMS_CODE, LoginMethod.ESSC})
 """What the registered phone or the card answers for (notice 三(二): 实名制)."""
@@ -33,15 +34,20 @@ class WrongSignInError(DomainError):
 
 
 def find_account(login: str) -> Account | None:
-    """An account by login: a unit's or staff login name, or a person's document number."""
+    """An account by login: a unit's or staff login name, a person's document number, or a former
+    code of a unit (E4)."""
     login = login.strip()
     if not login:
         return None
     found = db.session.scalar(select(Account).where(Account.username == login))
-    return found or db.session.scalar(
-        select(Account)
-        .join(Person, Person.id == Account.person_id)
-        .where(Person.identity_hash == identity_hash(login))
+    return (
+        found
+        or db.session.scalar(
+            select(Account)
+            .join(Person, Person.id == Account.person_id)
+            .where(Person.identity_hash == identity_hash(login))
+        )
+        or find_account_by_former_code(login)
     )
 
 

@@ -7,7 +7,6 @@ or on an objection of the unit or of the person, the HRSS department above both 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from sqlalchemy import select
@@ -28,7 +27,7 @@ from app.domain.transfers import (
 )
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.models import Account, Person, PersonTransfer, StoredFile, Unit
+from app.models import Account, Person, PersonTransfer, Unit
 from app.services import accounts
 from app.services.actors import SYSTEM, Actor
 from app.services.affiliations import (
@@ -40,6 +39,7 @@ from app.services.affiliations import (
 )
 from app.services.audit import record
 from app.services.facts import require_text
+from app.services.materials import Proof
 from app.services.notifications import notify
 from app.services.people import PersonDraft, find_person
 from app.services.settings import load_calendar, parameter
@@ -60,14 +60,6 @@ STATE_LABELS = {
     S.WITHDRAWN: N_("Request withdrawn"),
     S.EXPIRED: N_("Request expired"),
 }
-
-
-@dataclass(frozen=True)
-class Proof:
-    """A file that shows where the person works, with the name it was uploaded under."""
-
-    file: StoredFile
-    name: str
 
 
 # --------------------------------------------------------------------------- asking

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, func, or_, select, update
 
 from app.domain.accounts import NewUnit, require_may_create_account, territorial_department
 from app.domain.codes import (
@@ -26,7 +26,8 @@ from app.domain.errors import (
 )
 from app.domain.messages import N_
 from app.domain.routing import UnitRef
-from app.domain.terms import AdministrativeLevel, UnitKind
+from app.domain.terms import AdministrativeLevel, MoveState, UnitKind
+from app.domain.transfers import OPEN_STATES
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.models import (
@@ -35,13 +36,17 @@ from app.models import (
     Committee,
     Division,
     PersonnelAffiliation,
+    PersonTransfer,
+    Publicity,
     Unit,
     UnitCodeAlias,
+    UnitMove,
     UnitSuffix,
 )
 from app.services.accounts import NewAccount, create_unit_account
 from app.services.actors import Actor
 from app.services.audit import record
+from app.services.materials import Proof
 from app.services.sessions import end_sessions
 from app.services.unit_search import index_unit
 
@@ -55,7 +60,11 @@ DIVISION_DIGITS = {
 
 @dataclass(frozen=True)
 class UnitDraft:
-    """What somebody enters for a new unit; `code` empty asks for a derived code (Annex 3)."""
+    """What somebody enters for a new unit; `code` empty asks for a derived code (Annex 3).
+
+    `is_proof_to_follow`: entered from a list, which holds no files; the page of the unit goes on
+    asking for the licence until it is there.
+    """
 
     name: str
     kind: UnitKind
@@ -65,6 +74,8 @@ class UnitDraft:
     code: str = ""
     registrar: str = ""
     registrar_level: AdministrativeLevel | None = None
+    registrar_proof: Proof | None = None
+    is_proof_to_follow: bool = False
     contact_name: str = ""
     contact_phone: str = ""
     address: str = ""
@@ -92,6 +103,11 @@ def unit_ref(unit: Unit) -> UnitRef:
     )
 
 
+def lies_within(path: str) -> ColumnElement[bool]:
+    """Return the criterion of a unit and all below it, by its path '/1/5/20/'."""
+    return (Unit.path >= path) & (Unit.path < path[:-1] + "0")
+
+
 def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit:
     """Create a unit with its account, below the unit Annex 3 names.
 
@@ -100,9 +116,10 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
     """
     parent = _choose_parent(draft, actor)
     code = normalise_code(draft.code)
-    level = draft.registrar_level if draft.kind is UnitKind.NON_PUBLIC else draft.level
-    level = level or parent.level
+    registration = _registration(draft, parent)
+    level = registration.level or draft.level or _usual_level(draft.kind, parent)
     _require_creator(draft, parent, level, actor)
+    parent = lock_unit(parent.id, is_shared=bool(code))
     name = draft.name.strip()
     if not name:
         raise RuleViolation(N_("Enter the name of the unit as on its certificate."))
@@ -111,7 +128,8 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
             N_("%(unit)s is not active. Ask the unit above it to activate it first."),
             unit=parent.name,
         )
-    _require_division(draft.division_code, parent)
+    require_division(draft.division_code, parent)
+    registration.require_proof(is_to_follow=draft.is_proof_to_follow)
     suffix = None
     if code:
         _require_free_code(code)
@@ -125,8 +143,10 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
         code_suffix=suffix,
         parent_id=parent.id,
         division_code=draft.division_code,
-        registrar=draft.registrar.strip() or None,
-        registrar_level=draft.registrar_level if draft.kind is UnitKind.NON_PUBLIC else None,
+        registrar=registration.registrar or None,
+        registrar_level=registration.level,
+        registrar_proof_sha256=registration.proof_sha256,
+        registrar_proof_name=registration.proof_name,
         contact_name=draft.contact_name.strip() or None,
         contact_phone=draft.contact_phone.strip() or None,
         address=draft.address.strip() or None,
@@ -140,6 +160,58 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
     record("create_unit", unit, actor=actor, now=now, after=_facts(unit))
     db.session.flush()
     return CreatedUnit(unit, account)
+
+
+@dataclass(frozen=True)
+class Registration:
+    """Who registered a non-public organization; empty for other kinds. A part of one without a
+    code of its own has the registration of the whole."""
+
+    registrar: str = ""
+    level: AdministrativeLevel | None = None
+    proof_sha256: str | None = None
+    proof_name: str = ""
+    is_own: bool = False
+
+    def require_proof(self, *, is_to_follow: bool) -> None:
+        """Refuse an own registration without its proof (E6)."""
+        if self.is_own and not self.registrar:
+            raise RuleViolation(N_("Enter the registrar as on the licence."))
+        if self.is_own and self.proof_sha256 is None and not is_to_follow:
+            raise RuleViolation(
+                N_(
+                    "Upload the licence: the level of the registrar decides which HRSS department "
+                    "looks after the organization, so it is entered with its proof (Annex 3)."
+                )
+            )
+
+
+def _registration(draft: UnitDraft, parent: Unit) -> Registration:
+    if draft.kind is not UnitKind.NON_PUBLIC:
+        return Registration(registrar=draft.registrar.strip())
+    if parent.kind is UnitKind.NON_PUBLIC:
+        return Registration(
+            parent.registrar or "",
+            parent.registrar_level,
+            parent.registrar_proof_sha256,
+            parent.registrar_proof_name,
+        )
+    proof = draft.registrar_proof
+    return Registration(
+        draft.registrar.strip(),
+        draft.registrar_level,
+        proof.file.sha256 if proof else None,
+        proof.name if proof else "",
+        is_own=True,
+    )
+
+
+def _usual_level(kind: UnitKind, parent: Unit) -> AdministrativeLevel:
+    """The level of a unit nobody has entered one for: HRSS departments stand one below."""
+    levels = list(AdministrativeLevel)
+    if kind is not UnitKind.HRSS:
+        return parent.level
+    return levels[min(levels.index(parent.level) + 1, len(levels) - 1)]
 
 
 def _choose_parent(draft: UnitDraft, actor: Actor) -> Unit:
@@ -207,7 +279,7 @@ def allowed_kinds(actor: Actor) -> list[UnitKind]:
     unit = db.session.get(Unit, actor.unit_id) if actor.unit_id else None
     if unit is None:
         return []
-    return {
+    kinds = {
         UnitKind.HRSS: [
             UnitKind.COMPETENT_DEPARTMENT,
             UnitKind.HRSS,
@@ -219,9 +291,12 @@ def allowed_kinds(actor: Actor) -> list[UnitKind]:
         UnitKind.NON_PUBLIC: [UnitKind.NON_PUBLIC],
         UnitKind.DESIGNATED_AGENCY: [UnitKind.NON_PUBLIC],
     }[unit.kind]
+    has_none_below = unit.level is AdministrativeLevel.COUNTY
+    return [kind for kind in kinds if not (kind is UnitKind.HRSS and has_none_below)]
 
 
-def _require_division(division_code: str, parent: Unit) -> None:
+def require_division(division_code: str, parent: Unit) -> None:
+    """Refuse a division that is unknown or lies outside that of the superior unit."""
     if db.session.get(Division, division_code) is None:
         raise RuleViolation(N_("Choose the administrative division from the list."))
     digits = DIVISION_DIGITS[parent.level]
@@ -271,9 +346,14 @@ def allocate_derived_code(parent_id: int) -> tuple[str, str]:
     return code, suffix
 
 
-def lock_unit(unit_id: int) -> Unit:
-    """The unit, locked until the transaction ends, read afresh."""
-    return db.session.get_one(Unit, unit_id, with_for_update=True, populate_existing=True)
+def lock_unit(unit_id: int, *, is_shared: bool = False) -> Unit:
+    """The unit, locked until the transaction ends, read afresh.
+
+    A shared lock keeps others from changing or moving it, not from adding below it too.
+    """
+    return db.session.get_one(
+        Unit, unit_id, with_for_update={"read": is_shared, "of": Unit}, populate_existing=True
+    )
 
 
 CHANGEABLE = ("name", "division_code", "registrar", "contact_name", "contact_phone", "address")
@@ -295,7 +375,7 @@ def change_unit(
         raise RuleViolation(N_("Enter the name of the unit as on its certificate."))
     division_code = values.get("division_code", unit.division_code)
     if unit.parent is not None and division_code != unit.division_code:
-        _require_division(division_code, unit.parent)
+        require_division(division_code, unit.parent)
     for key in CHANGEABLE:
         if key in values:
             text = str(values[key] or "").strip()
@@ -304,6 +384,25 @@ def change_unit(
     _index(unit)
     unit.version += 1
     record("change_unit", unit, actor=actor, now=now, before=before, after=_facts(unit))
+    db.session.flush()
+    return unit
+
+
+def replace_registrar_proof(unit_id: int, proof: Proof, *, actor: Actor, now: datetime) -> Unit:
+    """Keep another licence of a non-public organization; the level of its registrar stays (E6)."""
+    unit = lock_unit(unit_id)
+    if unit.kind is not UnitKind.NON_PUBLIC:
+        raise RuleViolation(N_("Only non-public organizations have a registrar."))
+    before = {"proof": unit.registrar_proof_sha256}
+    unit.registrar_proof_sha256, unit.registrar_proof_name = proof.file.sha256, proof.name
+    record(
+        "change_registrar_proof",
+        unit,
+        actor=actor,
+        now=now,
+        before=before,
+        after={"proof": proof.file.sha256},
+    )
     db.session.flush()
     return unit
 
@@ -335,6 +434,8 @@ def enter_own_code(unit_id: int, code: str, *, actor: Actor, now: datetime) -> U
     subordinates stay.
     """
     unit = lock_unit(unit_id)
+    if not may_look_after(unit, actor):
+        raise NotPermittedError(N_("The code of a unit is entered by a unit above it."))
     code = normalise_code(code)
     if code == unit.code:
         raise InvalidCodeError(N_("This is the code the unit has already. Enter the new one."))
@@ -356,6 +457,16 @@ def enter_own_code(unit_id: int, code: str, *, actor: Actor, now: datetime) -> U
     return unit
 
 
+def find_account_by_former_code(code: str) -> Account | None:
+    """Return the unit account a former code still signs in to; None for any other text (E4)."""
+    return db.session.scalar(
+        select(Account)
+        .join(UnitCodeAlias, UnitCodeAlias.unit_id == Account.unit_id)
+        .join(Unit, Unit.id == Account.unit_id)
+        .where(UnitCodeAlias.code == normalise_code(code), Account.username == Unit.code)
+    )
+
+
 @dataclass(frozen=True)
 class Hanging:
     """What still hangs on a unit; all zero means that it may be closed."""
@@ -364,15 +475,19 @@ class Hanging:
     people: int
     applications: int
     committees: int
+    publicities: int = 0
+    transfers: int = 0
+    moves: int = 0
 
     @property
     def is_free(self) -> bool:
         """Whether nothing hangs on the unit."""
-        return not (self.subordinates or self.people or self.applications or self.committees)
+        return not any(astuple(self))
 
 
 def what_hangs_on(unit_id: int) -> Hanging:
-    """Count subordinates, people, live applications and committees of a unit."""
+    """Count what a unit must be rid of before it is closed: subordinates, people, live
+    applications, committees, open publicities, requests to transfer people and to move units."""
 
     def count(query: Any) -> int:
         return db.session.scalar(select(func.count()).select_from(query.subquery())) or 0
@@ -391,6 +506,27 @@ def what_hangs_on(unit_id: int) -> Hanging:
         committees=count(
             select(Committee.id).where(
                 Committee.convener_id == unit_id, Committee.is_active.is_(True)
+            )
+        ),
+        publicities=count(
+            select(Publicity.id)
+            .join(Application, Application.id == Publicity.application_id)
+            .where(Application.employer_id == unit_id, Publicity.closed_at.is_(None))
+        ),
+        transfers=count(
+            select(PersonTransfer.id).where(
+                or_(PersonTransfer.from_unit_id == unit_id, PersonTransfer.to_unit_id == unit_id),
+                PersonTransfer.state.in_(OPEN_STATES),
+            )
+        ),
+        moves=count(
+            select(UnitMove.id).where(
+                or_(
+                    UnitMove.unit_id == unit_id,
+                    UnitMove.from_unit_id == unit_id,
+                    UnitMove.to_unit_id == unit_id,
+                ),
+                UnitMove.state == MoveState.ASKED,
             )
         ),
     )
@@ -413,13 +549,11 @@ def deactivate_unit(unit_id: int, reason: str, *, actor: Actor, now: datetime) -
         raise ConflictError(
             N_(
                 "Still connected with this unit: %(subordinates)s subordinate units, %(people)s "
-                "people, %(applications)s applications, %(committees)s review committees. "
-                "Move or finish them first."
+                "people, %(applications)s applications, %(committees)s review committees, "
+                "%(publicities)s open publicities, %(transfers)s transfers of people, %(moves)s "
+                "moves of units. Move or finish them first."
             ),
-            subordinates=hanging.subordinates,
-            people=hanging.people,
-            applications=hanging.applications,
-            committees=hanging.committees,
+            **asdict(hanging),
         )
     unit.is_active = False
     unit.version += 1

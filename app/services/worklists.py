@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from app.domain.deadlines import count_working_days_left, is_overdue
 from app.domain.messages import N_
-from app.domain.terms import FilingState, ProposalState, TransferState, WithdrawalState
+from app.domain.terms import FilingState, MoveState, ProposalState, TransferState, WithdrawalState
 from app.domain.workflow import STATE_LABELS, ActorRole, State
 from app.extensions import db
 from app.models import (
@@ -29,6 +29,7 @@ from app.models import (
     RoutingStep,
     SpecialtyProposal,
     Unit,
+    UnitMove,
     WithdrawalRequest,
 )
 from app.orm import TZDateTime
@@ -73,6 +74,7 @@ def list_work_items(actor: Actor, *, now: datetime) -> list[WorkItem]:
         *_objections(actor, now),
         *_withdrawals(actor, now),
         *_transfers(actor, now),
+        *_unit_moves(actor, now),
         *_province_items(actor, now),
     ]
     far = datetime.max.replace(tzinfo=now.tzinfo)
@@ -222,6 +224,25 @@ def _transfers(actor: Actor, now: datetime) -> Iterable[WorkItem]:
         is_mine = row.due_at > now and row.state is not TransferState.ESCALATED
         kind = N_("Transfer to answer") if is_mine else N_("Transfer to decide")
         yield _item(kind, name, unit, row, row.id, row.due_at if is_mine else None, now)
+
+
+def _unit_moves(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    """Moves of units that wait for the consent of this unit (E6)."""
+    if actor.unit_id is None:
+        return
+    waits = or_(
+        (UnitMove.from_unit_id == actor.unit_id) & UnitMove.from_consented_at.is_(None),
+        (UnitMove.to_unit_id == actor.unit_id) & UnitMove.to_consented_at.is_(None),
+    )
+    rows = db.session.execute(
+        select(UnitMove, Unit.name)
+        .join(Unit, Unit.id == UnitMove.unit_id)
+        .where(UnitMove.state == MoveState.ASKED, UnitMove.due_at > now, waits)
+        .order_by(UnitMove.due_at, UnitMove.id)
+        .limit(LIMIT)
+    )
+    for row, name in rows:
+        yield _item(N_("Move of a unit to answer"), name, "", row, row.id, row.due_at, now)
 
 
 def _decides_withdrawal(actor: Actor) -> ColumnElement[bool]:

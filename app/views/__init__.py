@@ -20,6 +20,7 @@ MODULES = (
     "results",
     "units",
     "unit_tree",
+    "unit_moves",
     "accounts",
     "transfers",
     "imports",

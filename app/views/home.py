@@ -35,6 +35,7 @@ TARGETS = {
     "AuthorityFiling": ("FilingView.show", "pk"),
     "SpecialtyProposal": ("ProposalView.show", "pk"),
     "PersonTransfer": ("TransferView.show", "pk"),
+    "UnitMove": ("UnitMoveView.show", "pk"),
     "ResultFiling": ("ResultFilingView.show", "pk"),
 }
 """Where a work item of each kind is dealt with."""
@@ -138,6 +139,8 @@ def describe(row: Notification) -> str:
 
 
 def _address(row: Notification) -> str:
+    if "unit_move" in row.params:
+        return url_for("UnitMoveView.show", pk=row.params["unit_move"])
     if row.application is None:
         return _address_of_transfer(row.params) if "transfer" in row.params else ""
     if row.application.person_id == current_user.person_id:

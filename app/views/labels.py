@@ -70,6 +70,13 @@ LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
         t.SpecialtyOrigin.PROPOSAL: N_("Collection form"),
         t.SpecialtyOrigin.DEMO: N_("Demonstration"),
     },
+    t.MoveState: {
+        t.MoveState.ASKED: N_("Waits for consent"),
+        t.MoveState.DONE: N_("Moved"),
+        t.MoveState.REFUSED: N_("Move refused"),
+        t.MoveState.WITHDRAWN: N_("Request withdrawn"),
+        t.MoveState.EXPIRED: N_("Request expired"),
+    },
     t.PanelRole: {
         t.PanelRole.CHAIR: N_("Chair"),
         t.PanelRole.VICE_CHAIR: N_("Vice-chair"),

@@ -14,6 +14,7 @@ from app.extensions import db
 from app.security.actors import current_actor
 from app.security.guard import Action, criterion, veil
 from app.services.unit_search import find_units
+from app.services.units import DIVISION_DIGITS
 from app.views.base import PortalView
 from app.views.unit_tree import describe_place
 
@@ -51,6 +52,8 @@ class LookupView(PortalView):
         model, columns = SEARCHED[table]
         actor = current_actor()
         query: Any = select(model).where(criterion(model, actor, Action.LIST, columns[0].key))
+        if model is m.Division and request.args.get("within") == "own":
+            query = query.where(m.Division.code.startswith(_own_division()))
         if term:
             starts = [
                 column.istartswith(term, autoescape=True)
@@ -77,6 +80,12 @@ def _find_units(term: str) -> list[dict[str, Any]]:
         {"id": found.unit.id, "text": found.unit.name, "note": describe_place(found)}
         for found in find_units(term, scope, limit=LIMIT)
     ]
+
+
+def _own_division() -> str:
+    """The digits all divisions within that of the actor's unit begin with."""
+    own = db.session.get(m.Unit, current_actor().unit_id) if current_actor().unit_id else None
+    return own.division_code[: DIVISION_DIGITS[own.level]] if own is not None else ""
 
 
 def _key(row: Any) -> Any:

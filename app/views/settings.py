@@ -70,7 +70,17 @@ GROUPS = (
     ),
     (
         _l("Accounts and codes"),
-        ("transfer_", "login_", "shared_", "password_", "identity_", "derived_", "import_", "job_"),
+        (
+            "transfer_",
+            "login_",
+            "shared_",
+            "password_",
+            "identity_",
+            "derived_",
+            "unit_move_",
+            "import_",
+            "job_",
+        ),
     ),
 )
 """Which parameters stand together, by the beginning of their keys; the rest comes last."""

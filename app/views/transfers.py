@@ -23,7 +23,7 @@ from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import Person, PersonnelAffiliation, PersonTransfer, Unit
 from app.security.scope import in_subtree
-from app.services import materials, transfers
+from app.services import transfers
 from app.services.affiliations import present_affiliation
 from app.services.people import PersonDraft
 from app.services.settings import parameter
@@ -31,14 +31,13 @@ from app.services.units import unit_ref
 from app.views import forms as f
 from app.views.accounts import PersonForm
 from app.views.base import READ, scoped
-from app.views.files import show_file
+from app.views.files import PROOF_LIMIT, read_proof, show_file
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import show_date, show_due, show_instant
 from app.views.records import UNUSED, RecordView
 
 S = TransferState
-PROOF_LIMIT = 5 * 1024 * 1024
 ASK = READ | {"can_add", "can_withdraw", "can_take_up", "can_turn_down", "can_proof"}
 ANSWER = ASK | {"can_release", "can_objection"}
 BADGES = {
@@ -56,19 +55,6 @@ def proof_field(hint: Any) -> Any:
     return f.upload(
         _l("Proof of employment"), accept=".pdf,.jpg,.jpeg,.png", max_bytes=PROOF_LIMIT, hint=hint
     )
-
-
-def read_proof(name: str, now: datetime) -> transfers.Proof | None:
-    """The posted proof, kept in the object store; None without one. Raises FileRefusedError."""
-    limit = int(parameter("file_max_bytes"))
-    sent = f.read_upload(name, limit)
-    if sent is None:
-        return None
-    kept = materials.clean_filename(sent[0])
-    file = materials.store_file(
-        sent[1], kept, allowed_types=parameter("file_types"), max_bytes=limit, now=now
-    )
-    return transfers.Proof(file, kept)
 
 
 class AskForm(PersonForm):

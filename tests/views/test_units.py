@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import pytest
@@ -9,7 +10,14 @@ from sqlalchemy import select
 
 from app.domain.codes import compute_uscc_check
 from app.extensions import db
-from app.models import Account, Unit
+from app.models import Account, Unit, UnitMove
+from tests.applicants import small_pdf
+from tests.conftest import PASSWORD
+
+
+def licence():
+    return (io.BytesIO(small_pdf("licence")), "营业执照.pdf")
+
 
 NEW = {
     "contact_phone": "19900006666",
@@ -102,8 +110,7 @@ def test_refused_form_keeps_what_was_typed(sign_in):
 @pytest.mark.parametrize("login", ["zunyi", "nmhousing"])
 def test_nobody_creates_a_unit_elsewhere(sign_in, unit, login):
     target = unit("贵阳市人力资源和社会保障局")
-    answer = sign_in(login).post("/units/add", data={**NEW, "parent": str(target.id)})
-    assert answer.status_code in {403, 422}
+    sign_in(login).post("/units/add", data={**NEW, "parent": str(target.id)})
     assert (
         db.session.scalar(select(Unit).where(Unit.name == NEW["name"], Unit.parent_id == target.id))
         is None
@@ -136,9 +143,144 @@ def test_designated_agency_enters_a_private_company_for_its_department(sign_in, 
     }
     company["code"] = company["code"][:17] + compute_uscc_check(company["code"][:17])
     client = sign_in("nmtalentcenter")
-    answer = client.post("/units/add", data=company)
+    refused = client.post("/units/add", data=company)
+    assert refused.status_code == 422
+    assert "营业执照" in refused.get_data(as_text=True)
+    answer = client.post("/units/add", data={**company, "proof": licence()})
     assert answer.status_code == 200, answer.get_data(as_text=True)[-2000:]
     made = db.session.scalars(select(Unit).where(Unit.name == "代理创建的公司")).one()
     assert made.parent.kind.value == "hrss"
     assert client.get(f"/units/show/{made.id}").status_code == 200
-    assert client.post("/units/add", data={**company, "kind": "employer"}).status_code == 422
+    assert client.post("/units/add", data={**company, "kind": "employer"}).status_code == 403
+    shown = sign_in("nanming").get(f"/units/show/{made.id}").get_data(as_text=True)
+    assert "营业执照.pdf" in shown
+    proof = sign_in("nanming").get(f"/units/proof/{made.id}")
+    assert (proof.status_code, proof.mimetype) == (200, "application/pdf")
+    assert sign_in("zunyi").get(f"/units/proof/{made.id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("login", "kind", "shown", "absent"),
+    [
+        ("nanming", "non_public", ["registrar", "registrar_level", "proof", "code"], ["level"]),
+        ("nanming", "competent_department", ["code"], ["level", "registrar", "proof"]),
+        ("gyhousing", "", ["code", "level"], ["registrar", "registrar_level", "proof"]),
+        ("nmdesign", "", [], ["code", "level", "registrar", "proof"]),
+    ],
+)
+def test_the_form_has_the_fields_of_the_kind(sign_in, login, kind, shown, absent):
+    text = sign_in(login).get(f"/units/add?kind={kind}").get_data(as_text=True)
+    for name in ["name", "division", "contact_name", *shown]:
+        assert f'name="{name}"' in text
+    for name in ["parent", *absent]:
+        assert f'name="{name}"' not in text
+
+
+def test_who_creates_several_kinds_is_asked_for_the_kind_first(sign_in):
+    text = sign_in("nanming").get("/units/add").get_data(as_text=True)
+    assert "/units/add?kind=non_public" in text
+    for absent in ("employer", "hrss"):  # below a county there is no HRSS department
+        assert f"/units/add?kind={absent}" not in text
+    assert "/units/add?kind=hrss" in sign_in("guiyang").get("/units/add").get_data(as_text=True)
+    assert sign_in("nanming").post("/units/add", data={"kind": "x"}).status_code == 422
+
+
+def test_the_level_of_the_registrar_is_the_own_one_only(sign_in):
+    text = sign_in("nanming").get("/units/add?kind=non_public").get_data(as_text=True)
+    found = re.search(r'<select[^>]*name="registrar_level".*?</select>', text, re.DOTALL)
+    assert re.findall(r'value="([^"]*)"', found[0]) == ["county"]
+
+
+def test_only_divisions_of_the_own_area_are_offered(sign_in):
+    client = sign_in("guiyang")
+    found = client.get("/lookup/division", query_string={"within": "own", "q": ""}).get_json()
+    assert found
+    assert {str(row["id"])[:4] for row in found} == {"5201"}
+
+
+def test_a_former_code_still_signs_in(sign_in, account, app):
+    unit = account("nmdesign").unit
+    unit_login = db.session.scalars(
+        select(Account).where(Account.unit_id == unit.id, Account.username == unit.code)
+    ).one_or_none()
+    if unit_login is None:
+        unit_login = account("nmdesign")
+        unit_login.username = unit.code
+        db.session.flush()
+    old = unit.code
+    body = "12520102TEXT55555"
+    new = body + compute_uscc_check(body)
+    page = sign_in("nanming").get(f"/units/own_code/{unit.id}").get_data(as_text=True)
+    assert "曾用代码" in page
+    answer = sign_in("nanming").post(f"/units/own_code/{unit.id}", data={"code": new})
+    assert answer.status_code == 303
+    for login in (old, new):
+        client = app.test_client()
+        entered = client.post("/login/", data={"login": login, "password": PASSWORD})
+        assert entered.status_code == 302, login
+    shown = sign_in("nanming").get(f"/units/show/{unit.id}").get_data(as_text=True)
+    assert old in shown
+
+
+# ---- moving on the screens
+
+
+def test_a_move_is_asked_for_answered_and_shown_with_its_history(sign_in, account):
+    design, target = account("nmdesign").unit, account("gyhousing").unit
+    asker = sign_in("nmhousing")
+    assert f"/unit-moves/ask/{design.id}" in asker.get(f"/units/show/{design.id}").get_data(
+        as_text=True
+    )
+    sent = {"to_code": target.code, "reason": "隶属关系调整"}
+    refused = asker.post(f"/unit-moves/ask/{design.id}", data=sent)
+    assert refused.status_code == 422
+    answer = asker.post(f"/unit-moves/ask/{design.id}", data={**sent, "proof": licence()})
+    assert answer.status_code == 303, answer.get_data(as_text=True)[-1500:]
+    row = db.session.scalars(select(UnitMove)).one()
+    other = sign_in("gyhousing")
+    assert f"/unit-moves/show/{row.id}" in other.get("/work/").get_data(as_text=True)
+    page = other.get(f"/unit-moves/show/{row.id}").get_data(as_text=True)
+    assert "隶属关系调整" in page
+    assert f"/unit-moves/consent/{row.id}" in page
+    assert other.get(f"/unit-moves/proof/{row.id}").mimetype == "application/pdf"
+    done = other.post(f"/unit-moves/consent/{row.id}", data={"expected_version": str(row.version)})
+    assert done.status_code == 303
+    assert design.parent_id == target.id
+    shown = other.get(f"/units/show/{design.id}").get_data(as_text=True)
+    assert "单位已划转" in shown
+    assert asker.get(f"/units/show/{design.id}").status_code == 404
+    assert asker.get(f"/unit-moves/show/{row.id}").status_code == 200
+
+
+def test_a_stranger_sees_no_move(sign_in, account):
+    design, target = account("nmdesign").unit, account("gyhousing").unit
+    sign_in("nmhousing").post(
+        f"/unit-moves/ask/{design.id}",
+        data={"to_code": target.code, "reason": "调整", "proof": licence()},
+    )
+    row = db.session.scalars(select(UnitMove)).one()
+    stranger = sign_in("zunyi")
+    for page in ("show", "proof", "refuse", "withdraw"):
+        assert stranger.get(f"/unit-moves/{page}/{row.id}").status_code == 404
+    assert stranger.post(f"/unit-moves/consent/{row.id}").status_code == 404
+    assert stranger.get(f"/unit-moves/ask/{design.id}").status_code == 404
+
+
+def test_the_new_superior_takes_a_unit_over_by_its_code(sign_in, account):
+    design = account("nmdesign").unit
+    client = sign_in("gyhousing")
+    assert "unit_code" in client.get("/unit-moves/ask/0").get_data(as_text=True)
+    answer = client.post(
+        "/unit-moves/ask/0",
+        data={"unit_code": design.code, "reason": "划归本局", "proof": licence()},
+    )
+    assert answer.status_code == 303
+    row = db.session.scalars(select(UnitMove)).one()
+    assert (row.unit_id, row.asked_by_side.value) == (design.id, "to")
+
+
+def test_the_page_of_closing_links_to_what_hangs_on_the_unit(sign_in, account):
+    design = account("nmdesign").unit
+    text = sign_in("nanming").get(f"/units/close/{design.id}").get_data(as_text=True)
+    assert f"/unit_tree/?open={design.id}" in text
+    assert f"/accounts/list/?_flt_0_unit={design.id}" in text

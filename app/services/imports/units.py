@@ -120,6 +120,7 @@ class UnitsChecker:
             contact_name=cells.text("contact_name"),
             contact_phone=cells.text("contact_phone"),
             address=cells.text("address"),
+            is_proof_to_follow=True,
         )
 
     def _judge_new(self, cells: Cells, draft: UnitDraft) -> None:
