@@ -2,7 +2,7 @@
 
 Revision ID: 0005
 Revises: 0004
-Create Date: 2026-11-25 17:10:00.025301+08:00
+Create Date: 2026-11-25 17:32:31.221658+08:00
 """
 
 from __future__ import annotations
