@@ -73,19 +73,22 @@ def create_database(running: Servers, name: str) -> None:
 
 
 @contextlib.contextmanager
-def stock_portal(ground: Ground) -> Iterator[str]:
-    """Stock Flask-AppBuilder on the same PostgreSQL, with as many workers and threads."""
+def stock_portal(ground: Ground, module: str = "bench.stock_fab", **settings: str) -> Iterator[str]:
+    """Stock Flask-AppBuilder on the same PostgreSQL, with as many workers and threads.
+
+    `module` holds its `app` and, run as a program, fills its database.
+    """
     create_database(ground.running, "stock")
     assert ground.running.postgres is not None
     url = ground.running.postgres.url_of("stock")
-    env = clean_env(STOCK_DATABASE_URL=url, PYTHONPATH=str(ROOT))
-    subprocess.run([sys.executable, "-m", "bench.stock_fab"], env=env, cwd=ROOT, check=True)
+    env = clean_env(STOCK_DATABASE_URL=url, PYTHONPATH=str(ROOT), **settings)
+    subprocess.run([sys.executable, "-m", module], env=env, cwd=ROOT, check=True)
     port = free_port()
     command = [
         sys.executable,
         "-m",
         "gunicorn",
-        "bench.stock_fab:app",
+        f"{module}:app",
         "--bind",
         f"127.0.0.1:{port}",
     ]
