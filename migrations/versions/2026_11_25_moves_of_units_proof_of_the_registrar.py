@@ -1,8 +1,8 @@
 """moves of units, proof of the registrar.
 
-Revision ID: 0005
-Revises: 0004
-Create Date: 2026-11-25 17:32:31.221658+08:00
+Revision ID: 0006
+Revises: 0005
+Create Date: 2026-11-25 17:39:38.848536+08:00
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
