@@ -13,7 +13,7 @@ import secrets
 import stat
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from app.crypto import AES, CIPHERS, KEY_ID
 from app.terminal import gettext as _
@@ -192,6 +192,17 @@ if urlsplit(PUBLIC_URL).scheme not in ("http", "https") or not urlsplit(PUBLIC_U
     )
 
 DATABASE_URL = env_database_url("DATABASE_URL")
+OWNER_DATABASE_URL = env_database_url("OWNER_DATABASE_URL")
+"""The same database as the owner of the tables; only migrations and preparing use it."""
+APPLICATION_ROLE = unquote(urlsplit(DATABASE_URL).username or "") if OWNER_DATABASE_URL else ""
+"""The database role that gets the application's rights; empty: the application owns the tables."""
+if OWNER_DATABASE_URL and not APPLICATION_ROLE:
+    raise ConfigError(
+        _(
+            "OWNER_DATABASE_URL needs a DATABASE_URL that names the application's own role, like "
+            "postgresql://portal_app:password@host:5432/portal."
+        )
+    )
 REDIS_URL = env_redis_url("REDIS_URL")
 OBJECT_STORE_URL = env_text("OBJECT_STORE_URL", (VAR / "files").as_uri())
 """Where uploaded files are kept: file:///folder or s3://bucket/prefix."""
@@ -242,6 +253,13 @@ for _entry in DATA_KEYS.split(","):
 checked_key("HASH_KEY", HASH_KEY)
 DATA_CIPHER = env_choice("DATA_CIPHER", AES, CIPHERS)
 """What new values are encrypted with; stored ones stay readable."""
+
+AUDIT_SIGNING_KEY = env_text("AUDIT_SIGNING_KEY") or kept_secret("audit.key", make_text=new_key())
+"""Base64 Ed25519 keys of the audit log's anchors, separated by commas; the first one signs."""
+for _entry in AUDIT_SIGNING_KEY.split(","):
+    checked_key("AUDIT_SIGNING_KEY", _entry.strip())
+AUDIT_ANCHOR_FILE = Path(env_text("AUDIT_ANCHOR_FILE", str(VAR / "audit-heads.jsonl"))).expanduser()
+"""Where the signed heads of the audit log are appended, outside the database."""
 
 # --- database ---------------------------------------------------------------------------------
 

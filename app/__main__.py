@@ -11,6 +11,7 @@ import os
 import sys
 
 import click
+import psycopg
 import redis
 import sqlalchemy.exc
 from flask import Flask
@@ -19,12 +20,27 @@ from flask.cli import FlaskGroup, ScriptInfo, pass_script_info
 from app import create_app, logs
 from app.terminal import gettext as _
 
+NOT_PREPARED = (
+    psycopg.errors.InsufficientPrivilege,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+)
 STEPS_OF_PREPARING = (("db", "upgrade"), ("keys", "check"), ("init",), ("seed",))
+
+
+def build_app() -> Flask:
+    """The application; on the owner's connection where the launcher has given its address, which
+    it does for the commands that make tables and rights alone."""
+    import config  # noqa: PLC0415 -- a bad value ends the command, not the import
+
+    owner = config.OWNER_DATABASE_URL
+    return create_app(DATABASE_URL=owner) if owner else create_app()
+
 
 commands = FlaskGroup(
     name="portal",
     help="Commands of the portal.",
-    create_app=create_app,
+    create_app=build_app,
     add_version_option=False,
     load_dotenv=False,
     set_debug_flag=False,
@@ -63,6 +79,19 @@ def open_private(path: str) -> io.TextIOWrapper:
     return open(descriptor, "w", encoding="utf-8")  # noqa: PTH123 -- a descriptor, not a path
 
 
+def explain_database(error: sqlalchemy.exc.DBAPIError) -> str:
+    """Why the database refuses, in one line; what is a defect of the program is raised again."""
+    if isinstance(error, sqlalchemy.exc.OperationalError):
+        reason = str(error.orig).strip().splitlines()[0]
+        return _("The database cannot be used: %(problem)s. Check DATABASE_URL.", problem=reason)
+    if isinstance(error.orig, NOT_PREPARED):
+        return _(
+            "The database is not prepared for this version, or the role of DATABASE_URL lacks "
+            "a right: run ./portal prepare first."
+        )
+    raise error
+
+
 def main() -> None:
     """Run one command; a mistake, or a server that does not answer, ends with one line and 1."""
     if sys.argv[1:2] in (["worker"], ["ticker"], ["sweep"]):  # the others speak to a terminal
@@ -89,9 +118,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader has seen enough (`… | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except sqlalchemy.exc.OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[0]
-        sys.exit(_("The database cannot be used: %(problem)s. Check DATABASE_URL.", problem=reason))
+    except sqlalchemy.exc.DBAPIError as error:
+        sys.exit(explain_database(error))
     except redis.ConnectionError as error:
         sys.exit(
             _(

@@ -14,7 +14,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from app import clock, settling
+from app import audit_cli, clock, settling
 from app.crypto import keyring
 from app.domain.calendar import BEIJING
 from app.domain.errors import DomainError
@@ -24,6 +24,7 @@ from app.extensions import unit_of_work
 from app.messages import explain
 from app.services import (
     accounts,
+    database_rights,
     demo,
     founding,
     invariants,
@@ -49,6 +50,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(sweep)
     app.cli.add_command(check_invariants)
     app.cli.add_command(keys_group)
+    app.cli.add_command(audit_cli.audit_group)
     app.cli.add_command(ticker)
     app.cli.add_command(work)
 
@@ -68,9 +70,14 @@ def in_words(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("init")
 @with_appcontext
+@in_words
 def init() -> None:
-    """Make roles and permissions from the registered views (after `./portal db upgrade`)."""
+    """Make roles and permissions from the registered views, and give the application's database
+    role its rights (after `./portal db upgrade`)."""
     permissions.install(current_app.extensions["appbuilder"])
+    if role := current_app.config["APPLICATION_ROLE"]:
+        with unit_of_work():
+            database_rights.grant_to(role)
     click.echo("roles and permissions are in place")
 
 

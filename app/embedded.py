@@ -52,6 +52,8 @@ LEAST_FREE_BYTES = 200 * 1024 * 1024
 PORT_IN_SOCKET_NAME = 5432
 DATABASE = "portal"
 OWNER = "portal"
+APPLICATION_ROLE = "portal_app"
+"""What web server, workers, ticker and commands connect as; it owns no table."""
 UNPRIVILEGED_ACCOUNTS = ("postgres", "nobody")
 CAPABILITIES_BY_NEED = ("", "dac_read_search", "dac_override")
 """None; walk through and read closed folders; also run programs installed for root alone."""
@@ -408,12 +410,31 @@ class PostgresServer(_Server):
 
     @property
     def url(self) -> str:
-        """The address for SQLAlchemy."""
+        """The address for SQLAlchemy, as the owner of the tables."""
         return self.url_of(DATABASE)
 
-    def url_of(self, database: str) -> str:
+    @property
+    def application_url(self) -> str:
+        """The address for SQLAlchemy, as the application."""
+        return self.url_of(DATABASE, role=APPLICATION_ROLE)
+
+    def url_of(self, database: str, role: str = OWNER) -> str:
         """Return the SQLAlchemy address of a database on this server."""
-        return f"postgresql+psycopg://{OWNER}@/{database}?host={quote(str(self.sockets / 'pg'))}"
+        return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self.sockets / 'pg'))}"
+
+    def create_application_role(self) -> bool:
+        """Make the application's role unless it is there; whether it was made."""
+        with self.connect() as connection:
+            known = connection.execute(
+                "SELECT 1 FROM pg_roles WHERE rolname = %s", (APPLICATION_ROLE,)
+            ).fetchone()
+            if known:
+                return False
+            with contextlib.suppress(
+                psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation
+            ):
+                connection.execute(f'CREATE ROLE "{APPLICATION_ROLE}" LOGIN')
+            return True
 
     def connect(self, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
         """Open a connection in autocommit, for creating and dropping databases."""
@@ -610,8 +631,13 @@ class Servers:
 
     @property
     def database_url(self) -> str:
-        """The SQLAlchemy address, empty when PostgreSQL is not embedded."""
+        """The SQLAlchemy address of the owner of the tables, empty when not embedded."""
         return self.postgres.url if self.postgres else ""
+
+    @property
+    def application_database_url(self) -> str:
+        """The SQLAlchemy address of the application, empty when PostgreSQL is not embedded."""
+        return self.postgres.application_url if self.postgres else ""
 
     @property
     def redis_url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from flask import current_app, has_app_context
 from flask_appbuilder import Model
@@ -34,6 +35,16 @@ def redis_store() -> Redis:
     """Sessions, counters and queues: the Redis of the running application."""
     store: Redis = current_app.extensions["redis"]
     return store
+
+
+def audit_anchor_file() -> Path:
+    """Where the signed heads of the audit log are appended, as configured."""
+    return Path(current_app.config["AUDIT_ANCHOR_FILE"])
+
+
+def audit_signing_key() -> str:
+    """The keys of the audit log's anchors, as configured."""
+    return str(current_app.config["AUDIT_SIGNING_KEY"])
 
 
 @contextmanager

@@ -29,6 +29,8 @@ from app.terminal import gettext as _
 
 COMMANDS_WITH_REDIS = ("worker", "ticker")
 COMMANDS_ON_A_BARE_DATABASE = ("db", "init", "seed", "prepare")
+COMMANDS_OF_THE_OWNER = ("db", "init", "prepare")
+"""They make tables and rights; every other command connects as the application."""
 
 HELP = """\
 Usage: ./portal COMMAND …
@@ -66,10 +68,10 @@ def run_command(args: list[str]) -> int:
         return call_app(args, environment(addresses_only()))
     with_redis = args[0] in COMMANDS_WITH_REDIS
     with reachable_servers(with_redis=with_redis) as running:
-        env = environment(running)
+        env = environment(running, as_owner=args[0] in COMMANDS_OF_THE_OWNER)
         never_prepared = running.postgres is not None and not stamp_file().exists()
         if never_prepared and args[0] not in COMMANDS_ON_A_BARE_DATABASE:
-            prepare(running, env)
+            prepare(running)
         return call_app(args, env)
 
 
@@ -100,7 +102,7 @@ def reset() -> int:
         )
     for name in ("pg", "pg.new", "redis", "files"):
         shutil.rmtree(var / name, ignore_errors=True)
-    for file in (stamp_file(), accounts_file()):
+    for file in (stamp_file(), accounts_file(), config.VAR / "audit-heads.jsonl"):
         file.unlink(missing_ok=True)
     print(_("%(folder)s is empty again; the next start begins anew.", folder=var))
     return 0

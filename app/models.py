@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app import clock
+from app import append_only, clock
 from app.domain.terms import (
     AccountKind,
     AccountOrigin,
@@ -1133,7 +1133,10 @@ class ApplicationEvent(HasId, Model):
     """One change of state, chained by hash to the one before it; never updated."""
 
     __tablename__ = "application_event"
-    __table_args__ = (UniqueConstraint("application_id", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("application_id", "seq"),
+        {"info": {"append_only": True}},
+    )
 
     application_id: Mapped[int] = mapped_column(ForeignKey("application.id"))
     seq: Mapped[int] = mapped_column(Integer)
@@ -1719,7 +1722,10 @@ class AuditEntry(HasId, Model):
     """操作日志: append-only; who did what to which object, before and after, masked, and why."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (Index("ix_audit_entry_object", "object_type", "object_id"),)
+    __table_args__ = (
+        Index("ix_audit_entry_object", "object_type", "object_id"),
+        {"info": {"append_only": True}},
+    )
 
     recorded_at: Mapped[datetime] = mapped_column(TZDateTime, default=clock.real_now, index=True)
     at: Mapped[datetime] = mapped_column(TZDateTime)
@@ -1736,10 +1742,38 @@ class AuditEntry(HasId, Model):
     reason: Mapped[str] = mapped_column(Text, default="")
 
 
+class AuditLink(Model):
+    """One link of the chain of entries, written by the database at commit (app/append_only.py);
+    numbers have no gaps."""
+
+    __tablename__ = "audit_link"
+    __table_args__ = ({"info": {"append_only": True}},)
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    entry_id: Mapped[int] = mapped_column(ForeignKey("audit_entry.id"), unique=True)
+    previous_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+    entry: Mapped[AuditEntry] = relationship(viewonly=True)
+
+
+class AuditAnchor(HasId, Model):
+    """A signed head of the chain as it was written outside the database."""
+
+    __tablename__ = "audit_anchor"
+    __table_args__ = ({"info": {"append_only": True}},)
+
+    number: Mapped[int] = mapped_column(BigInteger, index=True)
+    hash: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(TZDateTime)
+    line_hash: Mapped[str] = mapped_column(String(64), comment="SHA-256 of the line on file")
+
+
 class PersonalDataRead(HasId, Model):
     """Each view of a full document or telephone number, written in the same transaction."""
 
     __tablename__ = "personal_data_read"
+    __table_args__ = ({"info": {"append_only": True}},)
 
     recorded_at: Mapped[datetime] = mapped_column(TZDateTime, default=clock.real_now)
     account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
@@ -1867,3 +1901,6 @@ class JobRun(HasId, Model):
     found: Mapped[int] = mapped_column(Integer, default=0)
     changed: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str] = mapped_column(Text, default="")
+
+
+append_only.protect(Model.metadata)

@@ -28,18 +28,24 @@ class LaunchError(Exception):
     """The portal cannot start; the text is one line that says what to do."""
 
 
-def environment(running: Servers) -> dict[str, str]:
-    """Return the environment of the portal's processes."""
+def environment(running: Servers, *, as_owner: bool = False) -> dict[str, str]:
+    """Return the environment of the portal's processes; only migrations and preparing get the
+    address of the owner of the tables."""
     here = str(ROOT)
     path = os.environ.get("PYTHONPATH", "")
     if here not in path.split(os.pathsep):
         path = os.pathsep.join(part for part in (here, path) if part)
-    return os.environ | {
+    env = os.environ | {
         "PYTHONPATH": path,
         "VAR": str(config.VAR),
-        "DATABASE_URL": config.DATABASE_URL or running.database_url,
+        "DATABASE_URL": config.DATABASE_URL or running.application_database_url,
         "REDIS_URL": config.REDIS_URL or running.redis_url,
     }
+    owner = config.OWNER_DATABASE_URL or running.database_url
+    if as_owner and owner:
+        return env | {"OWNER_DATABASE_URL": owner}
+    env.pop("OWNER_DATABASE_URL", None)
+    return env
 
 
 def addresses_only() -> Servers:
@@ -52,17 +58,20 @@ def addresses_only() -> Servers:
 @contextlib.contextmanager
 def reachable_servers(*, with_redis: bool) -> Iterator[Servers]:
     """Keep the servers within reach: the configured ones, embedded ones for the rest."""
-    check_database(config.DATABASE_URL)
+    check_database("DATABASE_URL", config.DATABASE_URL)
+    check_database("OWNER_DATABASE_URL", config.OWNER_DATABASE_URL)
     if with_redis:
         check_redis(config.REDIS_URL)
     embedded_redis = with_redis and not config.REDIS_URL
     with servers(
         config.VAR, with_postgres=not config.DATABASE_URL, with_redis=embedded_redis
     ) as running:
+        if running.postgres and running.postgres.create_application_role():
+            stamp_file().unlink(missing_ok=True)  # the next command gives the role its rights
         yield running
 
 
-def check_database(url: str) -> None:
+def check_database(name: str, url: str) -> None:
     """Raise LaunchError unless a configured PostgreSQL answers and is new enough."""
     if not url:
         return
@@ -75,15 +84,17 @@ def check_database(url: str) -> None:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
         raise LaunchError(
             _(
-                "The database at DATABASE_URL cannot be reached: %(problem)s. "
+                "The database at %(name)s cannot be reached: %(problem)s. "
                 "Correct the address, or unset it to use the embedded one.",
+                name=name,
                 problem=reason,
             )
         ) from error
     if version < OLDEST_POSTGRES:
         raise LaunchError(
             _(
-                "The database at DATABASE_URL is PostgreSQL %(version)s: 15 or newer is needed.",
+                "The database at %(name)s is PostgreSQL %(version)s: 15 or newer is needed.",
+                name=name,
                 version=version // 10000,
             )
         )
@@ -141,8 +152,10 @@ def fingerprint(running: Servers) -> str:
     return digest.hexdigest()
 
 
-def prepare(running: Servers, env: dict[str, str]) -> None:
+def prepare(running: Servers) -> None:
     """Migrate, write permissions and roles, seed; skipped where nothing changed since.
+
+    Runs as the owner of the tables and gives the application's role its rights.
 
     A configured database is always prepared: it may have been restored or replaced meanwhile.
     """
@@ -156,6 +169,7 @@ def prepare(running: Servers, env: dict[str, str]) -> None:
     command.append(str(accounts_file()))
     log = config.VAR / "log" / "prepare.log"
     with log.open("w+b") as file:
+        env = environment(running, as_owner=True)
         done = subprocess.run(command, env=env, stdout=file, stderr=file, check=False)
     if done.returncode != 0:
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -169,3 +183,27 @@ def prepare(running: Servers, env: dict[str, str]) -> None:
         )
     if wanted:
         stamp.write_text(wanted + "\n", encoding="ascii")
+
+
+OWNS_THE_LOG = """
+SELECT rolsuper OR EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('public.audit_entry')
+AND pg_has_role(current_user, relowner, 'USAGE')) FROM pg_roles WHERE rolname = current_user
+"""
+
+
+def warn_of_ownership() -> None:
+    """Say so where the application could switch off what protects the audit log."""
+    if not config.DATABASE_URL:
+        return
+    url = config.DATABASE_URL.replace("postgresql+psycopg://", "postgresql://", 1)
+    with contextlib.suppress(psycopg.Error), psycopg.connect(url, connect_timeout=5) as connection:
+        found = connection.execute(OWNS_THE_LOG).fetchone()
+        if found and found[0]:
+            print(
+                _(
+                    "Warning: the role of DATABASE_URL owns the audit log and could switch off its "
+                    "protection. ./portal audit check-database says what to do."
+                ),
+                file=sys.stderr,
+                flush=True,
+            )

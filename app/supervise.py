@@ -44,6 +44,7 @@ from app.provision import (
     environment,
     prepare,
     reachable_servers,
+    warn_of_ownership,
 )
 from app.terminal import gettext as _
 
@@ -157,7 +158,8 @@ def run_portal() -> int:
             compile_catalogues()
             with reachable_servers(with_redis=True) as running:
                 env = environment(running)
-                prepare(running, env)
+                prepare(running)
+                warn_of_ownership()
                 serve(running, env, var)
     except StopRequested:
         say(_("Stopped."))

@@ -19,12 +19,15 @@ from flask.testing import FlaskClient
 from sqlalchemy import create_engine, event, select, text
 from xdist.scheduler import LoadFileScheduling
 
+import config
 from app import create_app
+from app.append_only import append_only_tables
 from app.domain.calendar import BEIJING
-from app.embedded import Servers, servers
+from app.embedded import APPLICATION_ROLE, Servers, servers
 from app.extensions import db
 from app.models import Account, Person, Unit
 from app.security.actors import actor_of
+from app.services import database_rights
 from app.services.actors import Actor
 
 PASSWORD = "Pingshen@2022"
@@ -74,17 +77,31 @@ def at(text_: str) -> datetime:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Embedded PostgreSQL and Redis for the whole session."""
     with servers(tmp_path_factory.mktemp("var"), durable=False) as found:
+        assert found.postgres is not None
+        found.postgres.create_application_role()
         yield found
 
 
+AS_APPLICATION = {
+    **config.SQLALCHEMY_ENGINE_OPTIONS,
+    "connect_args": {
+        "connect_timeout": 5,
+        "options": f"-c timezone=UTC -c role={APPLICATION_ROLE}",
+    },
+}
+"""Connections with the rights of the application's database role alone; `unprotect` steps out."""
+
+
 def make_app(running: Servers, database: str, files: Path, **overrides: Any) -> Flask:
-    """An application on one database of the embedded server."""
+    """An application on one database of the embedded server; as the owner of its tables, unless
+    `SQLALCHEMY_ENGINE_OPTIONS=AS_APPLICATION` is given."""
     assert running.postgres is not None
     return create_app(
         TESTING=True,
         DATABASE_URL=running.postgres.url_of(database),
         REDIS_URL=running.redis_url,
         OBJECT_STORE_URL=files.as_uri(),
+        AUDIT_ANCHOR_FILE=files / "audit-heads.jsonl",
         WTF_CSRF_ENABLED=False,
         RATELIMIT_ENABLED=False,
         AUTH_RATE_LIMITED=False,
@@ -103,6 +120,19 @@ def run_sql(running: Servers, *statements: str) -> None:
     engine.dispose()
 
 
+def as_superuser() -> None:
+    """Step out of the application's rights, for the present transaction."""
+    db.session.execute(text("SET LOCAL ROLE none"))
+
+
+def unprotect(*tables: str) -> None:
+    """Switch off the triggers that refuse change, in the present transaction, as a superuser can
+    who wants to do damage."""
+    as_superuser()
+    for table in tables or append_only_tables(db.metadata):
+        db.session.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+
+
 @pytest.fixture(scope="session")
 def template(running: Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A database with tables, permissions, seed and demo data, to be cloned."""
@@ -114,6 +144,8 @@ def template(running: Servers, tmp_path_factory: pytest.TempPathFactory) -> str:
         for command in ("init", "seed"):
             result = runner.invoke(args=[command])
             assert result.exit_code == 0, result.output
+        database_rights.grant_to(APPLICATION_ROLE)
+        db.session.commit()
         db.session.remove()
         db.engine.dispose()
     return "template_seeded"
@@ -130,7 +162,12 @@ def session_app(
 ) -> Iterator[Flask]:
     """One application for all tests that roll back."""
     run_sql(running, f"CREATE DATABASE shared TEMPLATE {template}")
-    app = make_app(running, "shared", tmp_path_factory.mktemp("files"))
+    app = make_app(
+        running,
+        "shared",
+        tmp_path_factory.mktemp("files"),
+        SQLALCHEMY_ENGINE_OPTIONS=AS_APPLICATION,
+    )
     db.session.session_factory.configure(join_transaction_mode="create_savepoint")
     with request_started.connected_to(forget_the_request_before, app):
         yield app
@@ -140,8 +177,9 @@ def session_app(
 
 
 @pytest.fixture
-def app(session_app: Flask) -> Iterator[Flask]:
+def app(session_app: Flask, tmp_path: Path) -> Iterator[Flask]:
     """The application inside a transaction that ends with the test."""
+    session_app.config["AUDIT_ANCHOR_FILE"] = tmp_path / "audit-heads.jsonl"
     with session_app.app_context():
         engine = db.engine
         connection = engine.connect()
@@ -161,7 +199,7 @@ def own_app(running: Servers, template: str, tmp_path: Path) -> Iterator[Flask]:
     """An application on a database of its own, for tests with several connections."""
     name = f"own_{next(_numbers)}"
     run_sql(running, f"CREATE DATABASE {name} TEMPLATE {template}")
-    app = make_app(running, name, tmp_path)
+    app = make_app(running, name, tmp_path, SQLALCHEMY_ENGINE_OPTIONS=AS_APPLICATION)
     yield app
     with app.app_context():
         db.session.remove()

@@ -18,7 +18,16 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 180.0
 STOP_SECONDS = 25.0
-SETTINGS = ("DATABASE_URL", "REDIS_URL", "PORTAL_MODE", "PORT", "HOST", "VAR", "PYTHONPATH")
+SETTINGS = (
+    "DATABASE_URL",
+    "OWNER_DATABASE_URL",
+    "REDIS_URL",
+    "PORTAL_MODE",
+    "PORT",
+    "HOST",
+    "VAR",
+    "PYTHONPATH",
+)
 
 
 @dataclass

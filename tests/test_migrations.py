@@ -41,6 +41,12 @@ CATALOGUE = {
         AND (tablename NOT LIKE 'ab\\_%' OR indexname LIKE 'i%')""",
     "sequences": """
         SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'""",
+    "triggers": """
+        SELECT tgrelid::regclass::text, tgname, tgenabled::text, pg_get_triggerdef(oid)
+        FROM pg_trigger WHERE NOT tgisinternal""",
+    "functions": """
+        SELECT proname, pg_get_functiondef(oid), proacl::text FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace""",
 }
 """What a schema is made of, whoever made it.
 

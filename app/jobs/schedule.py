@@ -41,6 +41,7 @@ PERIODIC = (
     Periodic("reminders", "app.jobs.sweeping.remind"),
     Periodic("milestones", "app.jobs.sweeping.watch_milestones"),
     Periodic("background", "app.jobs.background.look_after"),
+    Periodic("audit_head", "app.jobs.sweeping.anchor_audit"),
 )
 
 

@@ -1,4 +1,5 @@
-"""The periodic jobs: a sweep by name, the outbox, the reminders, the milestone watch."""
+"""The periodic jobs: a sweep by name, outbox, reminders, milestone watch, anchor of the audit
+log."""
 
 from __future__ import annotations
 
@@ -40,6 +41,11 @@ def remind() -> dict[str, int]:
 def watch_milestones() -> dict[str, int]:
     """Warn convening units and the province of milestones that will be missed."""
     return _logged("milestones", lambda: settling.run_once(milestones.watch))
+
+
+def anchor_audit() -> dict[str, int]:
+    """Write the signed head of the audit log outside the database."""
+    return _logged("audit_head", settling.anchor_audit)
 
 
 def _logged(name: str, work: Callable[[], tuple[int, int]]) -> dict[str, int]:

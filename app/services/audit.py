@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,14 @@ from sqlalchemy import inspect
 from app.extensions import db
 from app.models import AuditEntry, Person, PersonalDataRead
 from app.services.actors import Actor
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an entry is about where no row stands for it: a failed sign-in, an export."""
+
+    object_type: str
+    object_id: str = "-"
 
 
 def record(
@@ -22,9 +31,12 @@ def record(
     after: Any = None,
     reason: str = "",
 ) -> AuditEntry:
-    """Write who did what to `row`; `before` and `after` hold no full document or telephone
-    number."""
-    key = inspect(row).identity
+    """Write who did what to `row`, a row or a Subject; None is for what has no object at all.
+
+    `before` and `after` hold no full document or telephone number. The link of the chain is
+    written by the database at commit.
+    """
+    about = row if isinstance(row, Subject) else _subject_of(row)
     entry = AuditEntry(
         at=now,
         account_id=actor.account_id,
@@ -33,8 +45,8 @@ def record(
         unit_id=actor.unit_id,
         address=actor.address,
         action=action,
-        object_type=inspect(row).mapper.class_.__name__,
-        object_id="/".join(str(part) for part in key) if key else "-",
+        object_type=about.object_type,
+        object_id=about.object_id[:60],
         before=before,
         after=after,
         reason=reason,
@@ -43,17 +55,33 @@ def record(
     return entry
 
 
-def reveal_identity(person: Person, *, actor: Actor, reason: str) -> str:
+def _subject_of(row: Any) -> Subject:
+    if row is None:
+        return Subject("-")
+    state = inspect(row)
+    key = state.identity
+    return Subject(
+        state.mapper.class_.__name__, "/".join(str(part) for part in key) if key else "-"
+    )
+
+
+def reveal_identity(person: Person, *, actor: Actor, now: datetime, reason: str) -> str:
     """The full document number of a person; the view is logged in the same transaction."""
-    return _reveal(person, "identity_number", actor, reason) or ""
+    _log_view(person, "identity_number", actor, reason)
+    masked = {"identity_number": person.identity_mask}
+    record("reveal_identity", person, actor=actor, now=now, after=masked, reason=reason)
+    return person.identity_number
 
 
-def reveal_phone(person: Person, *, actor: Actor, reason: str) -> str | None:
+def reveal_phone(person: Person, *, actor: Actor, now: datetime, reason: str) -> str | None:
     """The full telephone number of a person; the view is logged in the same transaction."""
-    return _reveal(person, "phone", actor, reason)
+    _log_view(person, "phone", actor, reason)
+    masked = {"phone": person.phone_mask}
+    record("reveal_phone", person, actor=actor, now=now, after=masked, reason=reason)
+    return person.phone
 
 
-def _reveal(person: Person, field: str, actor: Actor, reason: str) -> str | None:
+def _log_view(person: Person, field: str, actor: Actor, reason: str) -> None:
     if actor.account_id is None:
         raise ValueError("a full number is shown to signed-in accounts only")
     db.session.add(
@@ -61,5 +89,3 @@ def _reveal(person: Person, field: str, actor: Actor, reason: str) -> str | None
             account_id=actor.account_id, person_id=person.id, field=field, reason=reason
         )
     )
-    value: str | None = getattr(person, field)
-    return value

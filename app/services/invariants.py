@@ -11,8 +11,10 @@ from sqlalchemy import func, select, text
 
 from app.domain.history import chain_hash
 from app.domain.workflow import RECEIPT_BOUND_STATES, TRANSITIONS, State
-from app.extensions import db
+from app.extensions import audit_anchor_file, audit_signing_key, db
 from app.models import Application, ApplicationEvent, MeetingItem, RoutingStep
+from app.services import audit_chain
+from app.services.audit_anchors import AnchorKeys, read_anchors
 from app.services.transitions import GENESIS, event_payload
 
 
@@ -69,6 +71,20 @@ def events_are_chained() -> Iterable[tuple[str, str]]:
             wrong.append((f"application {event.application_id} event {event.seq}", "broken chain"))
         previous[event.application_id] = (event.seq, event.hash)
     return wrong
+
+
+@check
+def audit_log_is_chained() -> Iterable[tuple[str, str]]:
+    """Every entry of the audit log is the one its link and the signed heads remember."""
+    # what this very transaction has written is linked before it is looked at
+    db.session.execute(text("SET CONSTRAINTS audit_entry_link IMMEDIATE"))
+    db.session.execute(text("SET CONSTRAINTS audit_entry_link DEFERRED"))
+    path = audit_anchor_file()
+    lines = read_anchors(path, AnchorKeys(audit_signing_key())) if path.exists() else iter(())
+    return [
+        (f"audit number {found.number} entry {found.entry_id}", found.damage.value)
+        for found in audit_chain.verify(lines).findings
+    ]
 
 
 @check

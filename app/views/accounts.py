@@ -481,8 +481,10 @@ class AccountView(RecordView):
 
 def _reveal(person: Person, form: RevealForm, actor: Any) -> str:
     if form.field.data == "phone":
-        return audit.reveal_phone(person, actor=actor, reason=form.reason.data) or "—"
-    return audit.reveal_identity(person, actor=actor, reason=form.reason.data)
+        return (
+            audit.reveal_phone(person, actor=actor, now=clock.now(), reason=form.reason.data) or "—"
+        )
+    return audit.reveal_identity(person, actor=actor, now=clock.now(), reason=form.reason.data)
 
 
 class FilterAccount(FilterContains):

@@ -91,6 +91,8 @@ ACTIONS: Mapping[str, str] = {
     "return_authority_filing": N_("Authority filing returned"),
     "return_filing": N_("Result filing returned"),
     "return_proposal": N_("Collection form returned"),
+    "reveal_identity": N_("Full document number looked at"),
+    "reveal_phone": N_("Full telephone number looked at"),
     "revoke_certificate": N_("Revoke the certificate"),
     "save_call": N_("Call for applications saved"),
     "save_committee": N_("Review committee saved"),
@@ -145,6 +147,7 @@ OBJECTS: Mapping[str, str] = {
     "PanelMember": N_("Expert on a panel"),
     "PersonTransfer": N_("Transfer request"),
     "Parameter": N_("Parameter"),
+    "Person": N_("Person"),
     "PlanCategory": N_("Category of the plan"),
     "PlanLine": N_("Plan line"),
     "Publicity": N_("Publicity"),
@@ -177,6 +180,7 @@ JOBS: Mapping[str, str] = {
     "reminders": N_("Send reminders"),
     "milestones": N_("Watch the milestones of the committees"),
     "background": N_("Look after the background jobs"),
+    "audit_head": N_("Sign the head of the audit log"),
 }
 """The periodic jobs of app/jobs."""
 

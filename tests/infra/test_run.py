@@ -75,6 +75,23 @@ def test_run_keeps_web_workers_and_ticker(portal: Instance) -> None:
     assert len(named(portal, "gunicorn")) >= 3  # the arbiter and at least two workers
 
 
+def test_programs_connect_as_the_application_and_do_not_know_the_owner(portal: Instance) -> None:
+    assert wait_until(lambda: len(named(portal, "worker", "default")) >= 1, seconds=30)
+    for process in named(portal, "gunicorn") + named(portal, "app", "worker"):
+        env = process.environ()
+        assert env["DATABASE_URL"].startswith("postgresql+psycopg://portal_app@/portal?")
+        assert "OWNER_DATABASE_URL" not in env
+    assert portal.status("/readyz") == 200
+    with postgres_of(portal.var).connect() as connection:
+        roles = connection.execute(
+            "SELECT DISTINCT usename FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert roles == [("portal_app",)]
+    done = portal.portal("audit", "check-database")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_second_run_on_the_same_folder_is_refused(portal: Instance) -> None:
     refused = subprocess.run(
         [str(portal.root / "portal"), "run"],
@@ -194,6 +211,7 @@ def test_run_on_configured_servers_starts_none_of_its_own(tmp_path: Path) -> Non
             tmp_path / "var", DATABASE_URL=real.database_url, REDIS_URL=real.redis_url
         ) as instance:
             assert instance.status("/healthz") == 200
+            assert "警告：DATABASE_URL 所用角色拥有操作日志各表" in instance.output()
             assert not (tmp_path / "var" / "pg").exists()
             assert not (tmp_path / "var" / "redis").exists()
             client = redis.Redis.from_url(real.redis_url)

@@ -13,7 +13,7 @@ from app.domain.errors import ConflictError
 from app.extensions import db
 from app.models import Account, Unit
 from app.services import founding, texts
-from tests.conftest import at
+from tests.conftest import at, unprotect
 
 NOW = at("2022-05-10T09:00:00")
 
@@ -73,6 +73,7 @@ def test_bad_founder_is_refused_in_one_line(
 def test_empty_site_is_founded(own_app: Flask) -> None:
     with own_app.app_context():
         db.session.execute(delete(Account).where(Account.id < 0))
+        unprotect()
         tables = "unit, person, ab_user"
         db.session.connection().exec_driver_sql(f"TRUNCATE {tables} CASCADE")
         db.session.commit()

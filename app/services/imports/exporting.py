@@ -132,7 +132,7 @@ class ExportWork:
             )
         found = self._next_accounts(criterion)
         add = self._add_people if self.kind is AccountKind.PERSONAL else self._add_units
-        add(found, actor)
+        add(found, actor, now)
         note_progress(job, len(self._rows), max(total, len(self._rows)))
         if len(found) == BATCH:
             self._last_id = found[-1].id
@@ -170,7 +170,7 @@ class ExportWork:
 
     # ---- rows
 
-    def _add_people(self, found: list[Account], actor: Actor) -> None:
+    def _add_people(self, found: list[Account], actor: Actor, now: datetime) -> None:
         kinds = dict(
             db.session.execute(
                 select(PersonnelAffiliation.person_id, PersonnelAffiliation.applicant_kind).where(
@@ -183,7 +183,7 @@ class ExportWork:
             person = account.person
             if person is None:
                 continue
-            number, phone = self._numbers(person, actor)
+            number, phone = self._numbers(person, actor, now)
             kind = kinds.get(person.id)
             is_handler = any(r.name == ActorRole.UNIT_HANDLER.value for r in account.roles)
             self._rows.append(
@@ -199,14 +199,14 @@ class ExportWork:
                 }
             )
 
-    def _numbers(self, person: Person, actor: Actor) -> tuple[str, str]:
+    def _numbers(self, person: Person, actor: Actor, now: datetime) -> tuple[str, str]:
         if not self.is_full:
             return person.identity_mask, person.phone_mask or ""
         reason = self.given["reason"]
-        number = audit.reveal_identity(person, actor=actor, reason=reason)
-        return number, audit.reveal_phone(person, actor=actor, reason=reason) or ""
+        number = audit.reveal_identity(person, actor=actor, now=now, reason=reason)
+        return number, audit.reveal_phone(person, actor=actor, now=now, reason=reason) or ""
 
-    def _add_units(self, found: list[Account], _actor: Actor) -> None:
+    def _add_units(self, found: list[Account], _actor: Actor, _now: datetime) -> None:
         for account in found:
             unit = account.unit
             if unit is None:
