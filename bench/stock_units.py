@@ -21,6 +21,8 @@ from bench.stock_fab import app, appbuilder, create_users, db
 class StockUnit(Model):
     """A unit."""
 
+    __tablename__ = "stock_unit"
+
     id = Column(Integer, primary_key=True)
     name = Column(String(120), nullable=False)
     code = Column(String(32), unique=True, nullable=False)
@@ -33,6 +35,8 @@ class StockUnit(Model):
 
 class StockPerson(Model):
     """Somebody who belongs to a unit."""
+
+    __tablename__ = "stock_person"
 
     id = Column(Integer, primary_key=True)
     name = Column(String(60), nullable=False)

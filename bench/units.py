@@ -34,7 +34,7 @@ def measure() -> Iterator[Measure]:
         file = fill(ground)
         ours = sign_in(ground.portal.url, our_province(ground))
         typed = [f"/lookup/unit?q={each}" for each in TYPED]
-        picker_size, picker = get(ours, typed)
+        picker_size, picker = get(ours, ["/exports/new", *typed])
         list_size, listing = get(ours, ["/units/list/"])
         tree_size, tree = get(ours, ["/unit_tree/"])
         with stock_portal(ground, "bench.stock_units", STOCK_UNITS=str(file)) as url:

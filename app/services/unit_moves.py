@@ -183,7 +183,7 @@ def consent_to_move(
     Raises NotPermittedError for who decides nothing here, ConflictError when it is over, and the
     refusals of `ask_move` when something has changed since.
     """
-    db.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MOVING})
+    one_at_a_time()
     row = _lock(move_id, expected_version, now)
     side = side_to_decide(row, actor)
     if side is None:
@@ -195,6 +195,11 @@ def consent_to_move(
     if row.state is MoveState.DONE:
         _tell(row, "unit_move_done", now, _everybody(row))
     return row
+
+
+def one_at_a_time() -> None:
+    """Wait until no other consent is being worked on; ends with the transaction."""
+    db.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MOVING})
 
 
 def refuse_move(

@@ -12,7 +12,7 @@ from tests.story.world import World
 
 pytestmark = pytest.mark.browser
 
-PARENT = "select#parent"
+UNIT = "select#unit"
 NANMING = "南明区人力资源和社会保障局"
 
 
@@ -44,7 +44,7 @@ def options(window: Window, select: str) -> list[WebElement]:
 
 def offered(window: Window) -> list[str]:
     """The names the picker offers now; under each stand its code and its place."""
-    return [option.text.partition("\n")[0] for option in options(window, PARENT)]
+    return [option.text.partition("\n")[0] for option in options(window, UNIT)]
 
 
 def forget(window: Window) -> None:
@@ -53,44 +53,44 @@ def forget(window: Window) -> None:
 
 
 def test_picker_finds_by_name_with_the_mouse(desk: Window) -> None:
-    desk.open("/units/add")
-    field = picker(desk, PARENT)
-    desk.click(desk.find(f"{PARENT} + .ts-wrapper .ts-control"))
+    desk.open("/exports/new")
+    field = picker(desk, UNIT)
+    desk.click(desk.find(f"{UNIT} + .ts-wrapper .ts-control"))
     field.send_keys("南明区人力")
     desk.until(lambda _d: offered(desk) == [NANMING])
-    desk.until(lambda _d: options(desk, PARENT)[0].click() or True)
-    assert chosen(desk, PARENT) == NANMING
+    desk.until(lambda _d: options(desk, UNIT)[0].click() or True)
+    assert chosen(desk, UNIT) == NANMING
     forget(desk)
 
 
 def test_picker_finds_by_pinyin_initials_with_the_keyboard(desk: Window) -> None:
-    desk.open("/units/add")
-    picker(desk, PARENT)
-    journey.tab_to(desk, f"{PARENT} + .ts-wrapper input")
+    desk.open("/exports/new")
+    picker(desk, UNIT)
+    journey.tab_to(desk, f"{UNIT} + .ts-wrapper input")
     journey.type_keys(desk, *"nmqrl")
     desk.until(lambda _d: offered(desk) == [NANMING])
     journey.type_keys(desk, Keys.ENTER)
-    assert chosen(desk, PARENT) == NANMING
+    assert chosen(desk, UNIT) == NANMING
     forget(desk)
 
 
 def test_picker_chooses_nothing_before_the_answer_is_there(desk: Window) -> None:
-    desk.open("/units/add")
-    picker(desk, PARENT)
-    journey.tab_to(desk, f"{PARENT} + .ts-wrapper input")
-    desk.until(lambda _d: len(options(desk, PARENT)) > 1)
+    desk.open("/exports/new")
+    picker(desk, UNIT)
+    journey.tab_to(desk, f"{UNIT} + .ts-wrapper input")
+    desk.until(lambda _d: len(options(desk, UNIT)) > 1)
     journey.type_keys(desk, *"nmqrl", Keys.ENTER)
-    assert chosen(desk, PARENT) in ("", NANMING)
+    assert chosen(desk, UNIT) in ("", NANMING)
     desk.until(lambda _d: offered(desk) in ([NANMING], []))
     forget(desk)
 
 
 def test_picker_says_when_nothing_fits(desk: Window) -> None:
-    desk.open("/units/add")
-    field = picker(desk, PARENT)
-    desk.click(desk.find(f"{PARENT} + .ts-wrapper .ts-control"))
+    desk.open("/exports/new")
+    field = picker(desk, UNIT)
+    desk.click(desk.find(f"{UNIT} + .ts-wrapper .ts-control"))
     field.send_keys("查无此单位")
-    desk.until(lambda _d: desk.find_all(f"{PARENT} + .ts-wrapper .no-results"))
+    desk.until(lambda _d: desk.find_all(f"{UNIT} + .ts-wrapper .no-results"))
     forget(desk)
 
 

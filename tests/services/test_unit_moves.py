@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from app.domain.errors import (
     ConflictError,
@@ -449,3 +450,66 @@ def assert_sound_tree() -> None:
         above = rows[unit.parent_id].path if unit.parent_id else "/"
         assert unit.path == f"{above}{unit.id}/"
         assert len(set(unit.path.split("/"))) == unit.path.count("/")
+
+
+def prepare_circle(own_app: Flask) -> tuple[int, int, int, int]:
+    """Two parts of one unit, each asked to come below the other: both together make a circle."""
+    with own_app.app_context():
+        with unit_of_work():
+            whole = actor_of_unit(unit_of(DESIGN))
+            parts = [
+                units.create_unit(
+                    units.UnitDraft(name=name, kind=UnitKind.EMPLOYER, division_code="520102"),
+                    actor=whole,
+                    now=NOW,
+                ).unit
+                for name in ("甲部", "乙部")
+            ]
+            moves = [
+                unit_moves.ask_move(
+                    unit_moves.MoveDraft(one.id, other.id, "调整", proof()), actor=whole, now=NOW
+                )
+                for one, other in (parts, reversed(parts))
+            ]
+            found = (moves[0].id, moves[1].id, parts[1].id, parts[0].id)
+        db.session.remove()
+    return found
+
+
+def answer_both(own_app: Flask) -> list[Exception]:
+    first, second, one, two = prepare_circle(own_app)
+
+    def answer(move_id: int, unit_id: int) -> Any:
+        def work() -> None:
+            actor = actor_of_unit(db.session.get_one(Unit, unit_id))
+            unit_moves.consent_to_move(move_id, expected_version=1, actor=actor, now=NOW)
+
+        return work
+
+    return run_at_once(own_app, answer(first, one), answer(second, two))
+
+
+def test_two_moves_at_once_never_make_a_circle(own_app: Flask) -> None:
+    errors = answer_both(own_app)
+    assert [type(error) for error in errors] == [RuleViolation]
+    with own_app.app_context():
+        assert_sound_tree()
+
+
+def test_without_their_order_two_moves_block_each_other(
+    own_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have looked before either has written: only the database still stops the circle, by
+    ending one of them with a deadlock, which nobody could explain to who clicked."""
+    looked = threading.Barrier(2)
+    real = unit_moves.require_no_cycle
+
+    def look(unit_path: str, superior_path: str) -> None:
+        real(unit_path, superior_path)
+        if threading.current_thread() is not threading.main_thread():
+            looked.wait(timeout=60)
+
+    monkeypatch.setattr(unit_moves, "require_no_cycle", look)
+    monkeypatch.setattr(unit_moves, "one_at_a_time", lambda: None)
+    monkeypatch.setattr(unit_moves, "lock_unit", lambda pk: db.session.get_one(Unit, pk))
+    assert [type(error) for error in answer_both(own_app)] == [OperationalError]
