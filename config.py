@@ -261,6 +261,37 @@ for _entry in AUDIT_SIGNING_KEY.split(","):
 AUDIT_ANCHOR_FILE = Path(env_text("AUDIT_ANCHOR_FILE", str(VAR / "audit-heads.jsonl"))).expanduser()
 """Where the signed heads of the audit log are appended, outside the database."""
 
+# --- gateways ---------------------------------------------------------------------------------
+
+SMS_GATEWAY_URL = env_text("SMS_GATEWAY_URL")
+"""Where texts are handed over (docs/deployment.md: the contract); rehearsals never use it."""
+SMS_GATEWAY_KEY = env_text("SMS_GATEWAY_KEY")
+ESSC_GATEWAY_URL = env_text("ESSC_GATEWAY_URL")
+"""Where QR codes of e-social-security cards are asked for; empty: the method is off."""
+ESSC_GATEWAY_KEY = env_text("ESSC_GATEWAY_KEY")
+GATEWAY_SECONDS = env_int("GATEWAY_SECONDS", 5, least=1, most=30)
+"""How long each network step of a gateway may take."""
+for _name in ("SMS_GATEWAY", "ESSC_GATEWAY"):
+    _url, _key = env_text(f"{_name}_URL"), env_text(f"{_name}_KEY")
+    if _url and (urlsplit(_url).scheme not in ("http", "https") or not urlsplit(_url).netloc):
+        raise ConfigError(
+            _("%(name)s_URL: give an address like https://sms.example/v1.", name=_name)
+        )
+    if _url and len(_key) < 16:
+        raise ConfigError(
+            _(
+                "%(name)s_KEY: give the key shared with the gateway, 16 characters or more.",
+                name=_name,
+            )
+        )
+if PRODUCTION and not SMS_GATEWAY_URL:
+    raise ConfigError(
+        _(
+            "PORTAL_MODE=production needs SMS_GATEWAY_URL and SMS_GATEWAY_KEY: no account can be "
+            "activated without a text to its phone."
+        )
+    )
+
 # --- database ---------------------------------------------------------------------------------
 
 SQLALCHEMY_DATABASE_URI = DATABASE_URL or None

@@ -382,6 +382,27 @@ class FormerPassword(HasId, Model):
     chosen_at: Mapped[datetime] = mapped_column(TZDateTime)
 
 
+class TotpEnrolment(Model):
+    """动态口令: the authenticator of an account; codes up to `last_step` are used (RFC 6238)."""
+
+    __tablename__ = "totp_enrolment"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), primary_key=True)
+    secret: Mapped[str] = mapped_column(EncryptedText)
+    last_step: Mapped[int] = mapped_column(BigInteger, default=0)
+    confirmed_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+
+
+class RecoveryCode(HasId, Model):
+    """A code that stands in for the authenticator once; the row goes with its use."""
+
+    __tablename__ = "recovery_code"
+    __table_args__ = (UniqueConstraint("account_id", "code_hash"),)
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    code_hash: Mapped[str] = mapped_column(String(64))
+
+
 class CreditRecord(HasId, HasCreatedAt, Model):
     """诚信记录: bars a person from applying until `until_on` (rules R29, R73)."""
 

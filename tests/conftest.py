@@ -241,7 +241,7 @@ def unit(app: Flask) -> Callable[[str], Unit]:
 def no_tries_left_over(app: Flask) -> None:
     """Lock-outs and codes live in Redis, which no test rolls back."""
     store = app.extensions["redis"]
-    for kind in ("lockout", "brake", "known", "sms", "rehearsal"):
+    for kind in ("lockout", "brake", "known", "sms", "card", "rehearsal"):
         for key in store.scan_iter(f"portal:{kind}:*"):
             store.delete(key)
 

@@ -30,11 +30,14 @@ OPEN = {
     "LocaleView.index",
     "UtilView.back",
 }
-OPEN_VIEWS = {"ActivationView", "PublicView", "PublicApi", "PublicLookupApi"}
+OPEN_VIEWS = {"ActivationView", "SignInView", "PublicView", "PublicApi", "PublicLookupApi"}
 OWN = {
     "LookupView.find",
     "OwnPasswordView.change",
     "DescriptionApi.get",
+    "AccountSecurityView.home",
+    "AccountSecurityView.set_up",
+    "AccountSecurityView.remove",
     "OwnSessionsView.home",
     "OwnSessionsView.end",
     "OwnSessionsView.end_others",

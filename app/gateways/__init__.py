@@ -7,6 +7,7 @@ nobody else talks to a gateway.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,11 +40,22 @@ class TextGateway(Protocol):
         """
 
 
+class CardGateway(Protocol):
+    """A driver that lets an e-social-security card scan a QR code."""
+
+    def begin(self, ticket: str) -> str:
+        """What the QR code of a new ticket holds; raises GatewayError."""
+
+    def is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether a callback comes from the gateway."""
+
+
 @dataclass(frozen=True)
 class Gateways:
     """The drivers in use; None where the site has none, and the method is off."""
 
     texts: TextGateway | None
+    cards: CardGateway | None
 
 
 def gateways() -> Gateways:

@@ -29,11 +29,12 @@ from app.domain.terms import LoginMethod
 from app.extensions import csrf, db, unit_of_work
 from app.messages import explain
 from app.models import Account
-from app.security import lockout
+from app.security import lockout, pending
 from app.security.actors import actor_of
 from app.security.demands import describe_profile
 from app.security.devices import device_of
 from app.security.origins import comes_from_elsewhere
+from app.security.pending import Pending
 from app.security.session_limits import (
     SessionEnd,
     SessionEndedError,
@@ -51,10 +52,17 @@ from app.services.sign_in import (
     find_account,
     name_of_tries,
     note_sign_in,
+    receiver_of,
+    send_account_code,
 )
+from app.services.sign_in_codes import Purpose
+from app.services.sign_in_methods import needed_factor, offered_methods
 
 OPEN_WITHOUT_SESSION = ("PublicView.", "PublicApi.", "PublicLookupApi.", "HomeView.", "appbuilder.")
 """What stays open while sessions cannot be read."""
+
+SECOND_FACTOR = "second_factor"
+"""The step after the password (`app.security.pending`)."""
 
 OPEN_WHILE_PASSWORD_MUST_CHANGE = (
     "PortalAuthView.",
@@ -90,6 +98,7 @@ class PortalAuthView(BaseView):
             return self._show_form(login, 403)
         try:
             account = _check_password(login, request.form.get("password") or "")
+            return admit(account, [LoginMethod.PASSWORD], next_url=wanted_page())
         except WrongSignInError as error:
             flash(
                 _(
@@ -102,14 +111,15 @@ class PortalAuthView(BaseView):
         except DomainError as error:
             flash(explain(error), "danger")
             return self._show_form(login, error.http_status)
-        return admit(account, [LoginMethod.PASSWORD], next_url=_wanted_page())
 
     def _show_form(self, login: str, status: int) -> Any:
         page = self.render_template(
             "appbuilder/general/security/login_db.html",
             title=_("Sign in"),
             login=login,
-            next_url=_wanted_page(),
+            next_url=wanted_page(),
+            methods=offered_methods(),
+            current=LoginMethod.PASSWORD,
         )
         return page, status
 
@@ -143,7 +153,7 @@ class OwnPasswordView(BaseView):
                 _("The password has been changed. Other sign-ins of this account have ended."),
                 "success",
             )
-            return redirect(_wanted_page() or self.appbuilder.get_url_for_index)
+            return redirect(wanted_page() or self.appbuilder.get_url_for_index)
         return self._page()
 
     @staticmethod
@@ -165,7 +175,7 @@ class OwnPasswordView(BaseView):
             "account/password.html",
             title=_("Change the password"),
             demands=describe_profile(),
-            next_url=_wanted_page(),
+            next_url=wanted_page(),
         )
 
 
@@ -196,14 +206,40 @@ def visitor() -> Actor:
 
 
 def admit(account: Account, methods: list[LoginMethod], *, next_url: str = "") -> Response:
-    """Let an account in that has been proved by `methods`, and lead to the page it wanted."""
+    """Let an account in that has been proved by `methods`, and lead to the page it wanted; or
+    first to the page that asks for what is still to be proved."""
     address = request.remote_addr or ""
+    factor = needed_factor(account, methods)
+    if factor is not None:
+        if factor is LoginMethod.SMS_CODE:
+            send_second_factor(account)
+        proved = [each.value for each in methods]
+        name = name_of_tries("", account)
+        pending.keep(
+            Pending(
+                SECOND_FACTOR,
+                name,
+                account_id=account.id,
+                methods=proved,
+                held=factor.value,
+                next_url=next_url,
+            )
+        )
+        return redirect("/login/second", 303)
+    pending.forget()
     with unit_of_work():
         account = db.session.get_one(Account, account.id)
         note_sign_in(account, methods, actor=actor_of(account, address=address), now=clock.now())
     lockout.forget_failures(name_of_tries("", account), address)
     enter(account)
     return redirect(next_url or "/")
+
+
+def send_second_factor(account: Account) -> None:
+    """Send the code that is asked for after the password. Raises DomainError."""
+    with unit_of_work():
+        receiver = receiver_of("", account)
+        send_account_code(Purpose.SIGN_IN, account, receiver, actor=visitor(), now=clock.now())
 
 
 def enter(account: Account) -> None:
@@ -235,14 +271,14 @@ def leave() -> None:
     session.clear()
 
 
-def _wanted_page() -> str:
+def wanted_page() -> str:
     """The page asked for before sign-in, if it is one of ours; else nothing."""
     wanted = request.values.get("next", "")
     return str(get_safe_redirect(wanted)) if wanted else ""
 
 
 def _next_page() -> str:
-    return _wanted_page() or "/"
+    return wanted_page() or "/"
 
 
 class PortalSecurityManager(SecurityManager):

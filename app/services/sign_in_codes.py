@@ -125,6 +125,12 @@ def send_code(purpose: Purpose, receiver: Receiver, *, address: str) -> None:
         send_sms(receiver.phone, purpose.value, code=code, minutes=VALID_MINUTES)
 
 
+def count_address(address: str) -> None:
+    """Count what an address sets in motion; TooManyCodesError beyond the day's number."""
+    with counting():
+        _count("address", address, "sms_codes_per_address")
+
+
 def check_code(purpose: Purpose, receiver: Receiver, code: str) -> None:
     """Accept a right code and leave it valid. Raises WrongCodeError; five wrong ones end it."""
     _try(purpose, receiver, code, use=False)

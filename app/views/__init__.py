@@ -12,6 +12,8 @@ MODULES = (
     "sessions",
     "public",
     "activation",
+    "sign_in",
+    "account_security",
     "applicant",
     "applications",
     "publicity",

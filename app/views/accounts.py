@@ -21,7 +21,7 @@ from app.domain.terms import AccountKind, ApplicantKind, IdentityDocument
 from app.domain.workflow import ActorRole as R
 from app.extensions import db, unit_of_work
 from app.models import Account, Person, PersonnelAffiliation, Unit
-from app.services import accounts, audit, leaving
+from app.services import accounts, audit, leaving, totp
 from app.services.people import PersonDraft
 from app.services.settings import parameter
 from app.services.units import unit_ref
@@ -32,7 +32,14 @@ from app.views.menu import add_screen
 from app.views.presentation import show_due, show_instant
 from app.views.records import UNUSED, RecordView
 
-LOOK_AFTER = READ | {"can_search", "can_reset", "can_lock", "can_unlock", "can_reveal"}
+LOOK_AFTER = READ | {
+    "can_search",
+    "can_reset",
+    "can_remove_totp",
+    "can_lock",
+    "can_unlock",
+    "can_reveal",
+}
 OWN_PEOPLE = LOOK_AFTER | {"can_add", "can_leave"}
 NODES = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_HANDLER)
 SEARCHES_KEPT = 20
@@ -233,6 +240,8 @@ class AccountView(RecordView):
         held = accounts.roles_of(row)
         if accounts.is_managed_by(row, self.actor):
             actions += self.link("reset", row.id, _("New password"), icon="key")
+            if totp.find_enrolment(row) is not None:
+                actions += self.link("remove_totp", row.id, _("Remove the authenticator"))
             name, label = ("lock", _("Lock")) if row.active else ("unlock", _("Unlock"))
             actions += self.link(name, row.id, label, danger=bool(row.active))
         if row.person_id is not None:
@@ -366,6 +375,26 @@ class AccountView(RecordView):
             lead=row.first_name,
             submit_label=_("Create a new code"),
             back=self.path("show", pk),
+        )
+
+    @expose("/remove_totp/<pk>", methods=["GET", "POST"])
+    @has_access
+    def remove_totp(self, pk: str) -> Any:
+        """Switch off a lost authenticator; the sign-ins of the account end."""
+        row = self._readable(pk)
+        form = f.ReasonForm()
+        now = clock.now()
+        return self.answer_form(
+            form,
+            _("Remove the authenticator"),
+            lambda: totp.remove_totp(row.id, form.reason.data, actor=self.actor, now=now),
+            lambda _none: self.saved(
+                _("The authenticator has been removed."), self.path("show", pk)
+            ),
+            lead=row.first_name,
+            back=self.path("show", pk),
+            submit_label=_("Remove the authenticator"),
+            danger=True,
         )
 
     @expose("/lock/<pk>", methods=["GET", "POST"])

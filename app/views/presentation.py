@@ -52,7 +52,10 @@ def _context() -> dict[str, Any]:
 
 
 def _user_links() -> list[tuple[str, str, str]]:
-    return [(gettext("Sign-ins and devices"), url_for("OwnSessionsView.home"), "history")]
+    return [
+        (gettext("Account and security"), url_for("AccountSecurityView.home"), "key"),
+        (gettext("Sign-ins and devices"), url_for("OwnSessionsView.home"), "history"),
+    ]
 
 
 def why_url() -> str:

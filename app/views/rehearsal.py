@@ -14,11 +14,11 @@ from flask_babel import lazy_gettext as _
 
 from app import clock, settling
 from app.domain.calendar import BEIJING
-from app.domain.errors import DomainError
+from app.domain.errors import DomainError, NotPermittedError
 from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
 from app.messages import explain
-from app.services import rehearsal, worklists
+from app.services import card_scans, rehearsal, worklists
 from app.services.texts import rehearsal_texts
 from app.views.base import ALL, PortalView
 from app.views.menu import add_screen
@@ -84,8 +84,24 @@ class RehearsalView(PortalView):
                 (sent.code, sent.phone_mask, f"{sent.at:%H:%M:%S}", sent.text)
                 for sent in rehearsal_texts()
             ],
+            tickets=card_scans.rehearsal_tickets(),
             is_rehearsal=rehearsal.is_rehearsal(),
         )
+
+    @expose("/scan", methods=["POST"])
+    @has_access
+    def scan(self) -> Any:
+        """Let the card of somebody scan a QR code of this rehearsal."""
+        ticket, number = request.form.get("ticket", ""), request.form.get("document_number", "")
+        try:
+            if ticket not in card_scans.rehearsal_tickets():
+                raise NotPermittedError
+            card_scans.confirm_scan(ticket, number)
+        except DomainError as error:
+            flash(explain(error), "danger")
+        else:
+            flash(gettext("The card has been scanned."), "success")
+        return redirect(url_for("RehearsalView.codes"), 303)
 
     def _page(self, typed: str, status: int) -> Any:
         now = clock.now()

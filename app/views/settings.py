@@ -178,6 +178,11 @@ def show_parameter(row: Parameter) -> str:
 
 
 VALUES = {
+    "sms_code": N_("SMS code"),
+    "essc": N_("E-social-security card"),
+    "none": N_("Nobody"),
+    "personal": N_("Personal accounts"),
+    "all": N_("All accounts"),
     "djbh3": N_("Protection level 3: 3 kinds of characters, regular change for staff"),
     "asvs": N_("ASVS: length alone, no regular change"),
     "next_workday": N_("The next working day"),

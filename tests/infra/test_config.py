@@ -50,6 +50,8 @@ def test_config_without_settings_is_a_rehearsal_on_port_8080(tmp_path: Path) -> 
         ("TRUSTED_PROXIES", "proxy"),
         ("PUBLIC_URL", "portal"),
         ("OBJECT_STORE_URL", "ftp://x"),
+        ("SMS_GATEWAY_URL", "sms.example"),
+        ("GATEWAY_SECONDS", "0"),
         ("RATELIMIT_ENABLED", "maybe"),
         ("VAR", "/dev/null/var"),
     ],
@@ -69,6 +71,17 @@ def test_config_in_production_asks_for_the_data_keys(tmp_path: Path) -> None:
     assert loaded.returncode == 1
     assert "DATA_KEYS" in loaded.stderr
     assert len(loaded.stderr.splitlines()) == 1
+
+
+def test_config_in_production_asks_for_the_sms_gateway(tmp_path: Path) -> None:
+    key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+    given = {"PORTAL_MODE": "production", "DATA_KEYS": f"k1:{key}", "HASH_KEY": key}
+    loaded = load_config(tmp_path / "var", **given)
+    assert loaded.returncode == 1
+    assert "SMS_GATEWAY_URL" in loaded.stderr
+    assert len(loaded.stderr.splitlines()) == 1
+    gateway = {"SMS_GATEWAY_URL": "https://sms.example/v1", "SMS_GATEWAY_KEY": "k" * 16}
+    assert load_config(tmp_path / "var", **given, **gateway).returncode == 0
 
 
 def test_config_never_repeats_a_secret(tmp_path: Path) -> None:

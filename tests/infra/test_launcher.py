@@ -197,6 +197,8 @@ def test_reset_refuses_in_production(tmp_path: Path) -> None:
         "DATA_KEYS": "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "HASH_KEY": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
         "PORTAL_MODE": "production",
+        "SMS_GATEWAY_URL": "https://sms.example/v1",
+        "SMS_GATEWAY_KEY": "0123456789abcdef",
     }
     env = clean_env(VAR=str(tmp_path / "var"), **keys)
 
