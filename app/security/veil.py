@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask_babel import gettext as _
@@ -10,7 +11,25 @@ from app.domain.errors import NotPermittedError
 
 
 class Hidden:
-    """Stands where a value may not be seen: reads 无权查看, counts as empty, does nothing else."""
+    """Stands where a value may not be seen: reads 无权查看, counts as empty; whatever is asked of
+    it is hidden as well, so that a page that shows a part of the value does not fail."""
+
+    def __getattr__(self, name: str) -> Hidden:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Hidden:
+        return self
+
+    def __getitem__(self, _key: Any) -> Hidden:
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
     def __str__(self) -> str:
         return str(_("Not for you to see"))

@@ -32,7 +32,7 @@ from app.security.actors import current_actor
 from app.security.guard import Action as Access
 from app.security.guard import field_names, veil, visible_fields
 from app.security.guard import may as may_do
-from app.security.scope import ScopedInterface, ScopeError, root_of
+from app.security.scope import ScopedInterface, ScopeError, is_written_by_hand, root_of
 from app.security.veil import formatted, unveiled
 from app.views.widgets import PortalModelConverter, PortalSearchWidget
 
@@ -252,10 +252,16 @@ class PortalModelView(ModelView):
             abort(403)
 
     def _readable(self, pk: str) -> Any:
-        """The row, with the fields covered that the account may not see; 404 outside its scope."""
+        """The row, with the fields covered that the account may not see; 404 outside its scope.
+
+        A page that changes a table with grants to write is refused (403) on rows outside those.
+        """
         row = self.datamodel.get(self._typed_key(pk), self._base_filters)
         if row is None:
             abort(404)
+        changes = self.datamodel.action is Access.ACT and is_written_by_hand(self.datamodel.obj)
+        if changes and not may_do(current_actor(), Access.EDIT, row):
+            abort(403)
         return veil(row, current_actor(), self.datamodel.action, is_in_scope=True)
 
     def _typed_key(self, pk: Any) -> Any:

@@ -18,6 +18,7 @@ from app.domain.labels import (
 )
 from app.domain.messages import N_
 from app.domain.workflow import ROLE_LABELS, ActorRole
+from app.security.veil import Hidden
 from app.services.background_jobs import JOB_STATE_LABELS
 from app.services.transfers import STATE_LABELS
 
@@ -95,10 +96,12 @@ LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
 }
 
 
-def name_of(member: Enum | None) -> str:
-    """The name of a member in the user's language; empty for None."""
+def name_of(member: Enum | Hidden | None) -> str:
+    """The name of a member in the user's language; empty for None, 无权查看 for a hidden one."""
     if member is None:
         return ""
+    if isinstance(member, Hidden):
+        return str(member)
     return str(gettext(LABELS[type(member)][member]))
 
 

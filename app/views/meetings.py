@@ -429,6 +429,7 @@ class MeetingView(RecordView):
     def recusal(self, member_id: int) -> Any:
         """Order a recusal (R67)."""
         member = find_row(PanelMember, member_id)
+        self._readable(str(member.meeting_id))
         chosen = posted_ids("application_id")
         if not chosen:
             abort(400)
