@@ -18,6 +18,7 @@ from app.domain.terms import (
     InvitationState,
     JobState,
     MeetingState,
+    MoveSide,
     PanelRole,
     PublicityKind,
     TransferState,
@@ -381,9 +382,26 @@ def plant_requests(
     account: m.Account,
     members: dict[str, int],
 ) -> None:
-    """A transfer away to a unit of the other kind, a job, a log entry."""
+    """The unit on the move, a transfer away, a job, a log entry."""
     word = WORDS[place]
     elsewhere = unit_named("六盘水市人力资源和社会保障局")
+    assert unit.parent is not None
+    planted.put(
+        place,
+        m.UnitMove(
+            unit_id=unit.id,
+            from_unit_id=unit.parent.id,
+            to_unit_id=elsewhere.id,
+            told_unit_id=elsewhere.id,
+            asked_by_side=MoveSide.TO,
+            reason=f"{word}划转",
+            proof_sha256=db.session.get_one(m.Material, planted.key(place, m.Material)).file_sha256,
+            proof_name=f"{word}.pdf",
+            asked_by_id=account.id,
+            asked_at=NOW,
+            due_at=NOW + timedelta(days=7),
+        ),
+    )
     planted.put(
         place,
         m.PersonTransfer(
