@@ -7,14 +7,14 @@ a killed run leaves a dead lease, and `look_after` enqueues the job again within
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import current_app
 from redis.exceptions import RedisError
 from rq.exceptions import DuplicateJobError
+from sqlalchemy import ColumnElement
 
 from app import clock, settling
 from app.domain.errors import DomainError, NotPermittedError
@@ -24,8 +24,8 @@ from app.jobs.hints import LONG_JOB_SECONDS, long_queue
 from app.jobs.schedule import RESULT_SECONDS
 from app.messages import say
 from app.models import Account, BackgroundJob
+from app.security import guard
 from app.security.actors import actor_of
-from app.security.scope import read_criterion
 from app.services import background_jobs
 from app.services.actors import Actor
 from app.services.background_jobs import Ending, LeaseLostError
@@ -48,9 +48,26 @@ class Work(Protocol):
 
 Opener = Callable[[BackgroundJob], Work]
 
+
+class ExportSight:
+    """What the guard lets an actor export."""
+
+    def rows(self, model: type, actor: Actor) -> ColumnElement[bool]:
+        """The rows of a table."""
+        return guard.criterion(model, actor, guard.Action.EXPORT)
+
+    def cells(
+        self, rows: Sequence[Any], fields: Sequence[str], actor: Actor
+    ) -> list[dict[str, Any]]:
+        """The values of `fields`, empty where they may not be seen."""
+        return guard.cells(
+            rows, fields, actor=actor, action=guard.Action.EXPORT, hidden=exporting.HIDDEN
+        )
+
+
 KINDS: Mapping[str, Opener] = {
     **{f"import_{word}": lambda job: ImportWork(job, say) for word in importing.CHECKERS},
-    exporting.KIND: lambda job: ExportWork(job, say, partial(read_criterion, Account)),
+    exporting.KIND: lambda job: ExportWork(job, say, ExportSight()),
 }
 """How the work of each kind begins: reading what it was given, writing nothing."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, abort, jsonify
 from flask_appbuilder import expose
@@ -192,7 +193,7 @@ def send_job_file(file: JobFile) -> Response:
 def send_content(content: bytes, filename: str, media_type: str) -> Response:
     """Bytes as a download nobody keeps on the way."""
     answer = Response(content, mimetype=media_type)
-    answer.headers.set("Content-Disposition", "attachment", filename=filename)
+    answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(filename)}"
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

@@ -45,7 +45,7 @@ LEADS = {
 STEPS = (
     ("template", _l("Download the template")),
     ("upload", _l("Upload")),
-    ("check", _l("Check")),
+    ("check", _l("Check the rows")),
     ("write", _l("Create")),
     ("hand_out", _l("Hand out")),
 )
@@ -89,6 +89,10 @@ class ConfirmPeopleForm(ConfirmForm):
         max_bytes=importing.PROOF_BYTES,
         hint=_l("Social insurance list or contracts; kept for the samples of the HRSS department."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.proofs.widget.multiple = True
 
 
 class ImportView(RecordView):

@@ -44,6 +44,7 @@ def test_unit_imports_its_people_from_upload_to_hand_out(sign_in) -> None:
     assert f"/jobs/file/{job_id}/errors" in page.text
     errors = client.get(f"/jobs/file/{job_id}/errors")
     assert errors.headers["Cache-Control"] == "no-store"
+    assert errors.headers["Content-Disposition"].isascii()  # gunicorn sends nothing else
     assert len(cells(errors.data)) == 2
     job = look(job_id)
     refused = client.post(f"/imports/confirm/{job_id}", data={"expected_version": job.version})

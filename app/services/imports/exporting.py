@@ -6,9 +6,9 @@ and each of them is logged as shown (architecture.md 3). Importing an export aga
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import ColumnElement, false, func, select
 from sqlalchemy.orm import joinedload, selectinload
@@ -38,11 +38,26 @@ BATCH: Final = 500
 MOST_ROWS: Final = 50_000
 SHORTEST_REASON: Final = 5
 
+UNIT_TEXTS: Final = ("name", "code", "registrar", "contact_name", "contact_phone", "address")
+UNIT_FIELDS: Final = (*UNIT_TEXTS, "kind", "level", "division_code", "registrar_level")
+
 FULL_NUMBERS: Final = frozenset({ActorRole.PROVINCE_HRSS, ActorRole.HRSS, ActorRole.UNIT_ADMIN})
 """Who may export full document and telephone numbers, with a typed reason; nobody else."""
 
-Readable = Callable[[Actor], ColumnElement[bool]]
-"""What the actor's roles let it read of the accounts; the layer above knows."""
+HIDDEN: Final = ""
+"""Stands in a cell the actor may not see."""
+
+
+class Sight(Protocol):
+    """What the actor's roles let it export, row by row and field by field; the guard knows."""
+
+    def rows(self, model: type, actor: Actor) -> ColumnElement[bool]:
+        """The rows of a table."""
+
+    def cells(
+        self, rows: Sequence[Any], fields: Sequence[str], actor: Actor
+    ) -> list[dict[str, Any]]:
+        """The values of `fields` for each row, HIDDEN where the actor may not see one."""
 
 
 def may_export_full_numbers(actor: Actor) -> bool:
@@ -105,8 +120,8 @@ class ExportWork:
     What is collected is in memory only: a run that takes over begins anew.
     """
 
-    def __init__(self, job: BackgroundJob, say: Say, readable: Readable) -> None:
-        self.say, self.readable = say, readable
+    def __init__(self, job: BackgroundJob, say: Say, sight: Sight) -> None:
+        self.say, self.sight = say, sight
         self.given = job.given
         self.kind = AccountKind(self.given["account_kind"])
         self.is_full = bool(self.given["with_full_numbers"])
@@ -142,7 +157,7 @@ class ExportWork:
         return Ending(N_("%(rows)s accounts exported."), {"rows": len(self._rows)})
 
     def _criterion(self, actor: Actor) -> ColumnElement[bool]:
-        wanted = self.readable(actor) & (Account.kind == self.kind)
+        wanted = self.sight.rows(Account, actor) & (Account.kind == self.kind)
         if self.given["unit_id"] is not None:
             wanted &= Account.unit_id == self.given["unit_id"]
         if self.given["is_active"] is not None:
@@ -179,18 +194,18 @@ class ExportWork:
                 )
             ).all()
         )
-        for account in found:
-            person = account.person
-            if person is None:
-                continue
-            number, phone = self._numbers(person, actor, now)
-            kind = kinds.get(person.id)
+        people = [account.person for account in found if account.person is not None]
+        fields = ("name", "identity_document", "identity_mask", "phone_mask")
+        seen = self.sight.cells(people, fields, actor)
+        for account, person, cells in zip(found, people, seen, strict=True):
+            document, kind = cells["identity_document"], kinds.get(person.id)
             is_handler = any(r.name == ActorRole.UNIT_HANDLER.value for r in account.roles)
+            number, phone = self._numbers(person, cells, actor, now)
             self._rows.append(
                 {
                     "account_key": account_key(account.id),
-                    "name": person.name,
-                    "identity_document": self.say(DOCUMENT_LABELS[person.identity_document]),
+                    "name": cells["name"],
+                    "identity_document": self.say(DOCUMENT_LABELS[document]) if document else "",
                     "identity_number": number,
                     "phone": phone,
                     "applicant_kind": self.say(APPLICANT_KIND_LABELS[kind]) if kind else "",
@@ -199,31 +214,35 @@ class ExportWork:
                 }
             )
 
-    def _numbers(self, person: Person, actor: Actor, now: datetime) -> tuple[str, str]:
+    def _numbers(
+        self, person: Person, cells: dict[str, Any], actor: Actor, now: datetime
+    ) -> tuple[str, str]:
+        """Document and telephone number as the actor may have them: full, masked or not at all."""
+        mask, phone_mask = cells["identity_mask"] or "", cells["phone_mask"] or ""
         if not self.is_full:
-            return person.identity_mask, person.phone_mask or ""
+            return mask, phone_mask
         reason = self.given["reason"]
-        number = audit.reveal_identity(person, actor=actor, now=now, reason=reason)
-        return number, audit.reveal_phone(person, actor=actor, now=now, reason=reason) or ""
+        number = audit.reveal_identity(person, actor=actor, now=now, reason=reason) if mask else ""
+        phone = (
+            audit.reveal_phone(person, actor=actor, now=now, reason=reason) if phone_mask else ""
+        )
+        return number, phone or ""
 
-    def _add_units(self, found: list[Account], _actor: Actor, _now: datetime) -> None:
-        for account in found:
-            unit = account.unit
-            if unit is None:
-                continue
-            level = unit.registrar_level
+    def _add_units(self, found: list[Account], actor: Actor, _now: datetime) -> None:
+        units = [account.unit for account in found if account.unit is not None]
+        for account, cells in zip(
+            (each for each in found if each.unit is not None),
+            self.sight.cells(units, UNIT_FIELDS, actor),
+            strict=True,
+        ):
+            kind, level, registrar = cells["kind"], cells["level"], cells["registrar_level"]
             self._rows.append(
                 {
-                    "name": unit.name,
-                    "unit_kind": self.say(UNIT_KIND_LABELS[unit.kind]),
-                    "code": unit.code,
-                    "level": self.say(LEVEL_LABELS[unit.level]),
-                    "division": unit.division_code,
-                    "registrar": unit.registrar or "",
-                    "registrar_level": self.say(LEVEL_LABELS[level]) if level else "",
-                    "contact_name": unit.contact_name or "",
-                    "contact_phone": unit.contact_phone or "",
-                    "address": unit.address or "",
+                    **{name: str(cells[name] or "") for name in UNIT_TEXTS},
+                    "unit_kind": self.say(UNIT_KIND_LABELS[kind]) if kind else "",
+                    "level": self.say(LEVEL_LABELS[level]) if level else "",
+                    "division": str(cells["division_code"] or ""),
+                    "registrar_level": self.say(LEVEL_LABELS[registrar]) if registrar else "",
                     **self._state(account),
                 }
             )
