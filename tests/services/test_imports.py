@@ -201,6 +201,8 @@ def test_confirmation_creates_accounts_as_the_single_form_does(app: Flask, housi
     assert [bool(row.activation_code) for row in rows] == [True, True, False]
     proof = db.session.scalars(select(ImportProof).where(ImportProof.job_id == job.id)).one()
     assert proof.filename == "社保.pdf"
+    assert importing.find_proofs(made[0].id) == [proof]
+    assert importing.find_proofs(housing.account_id) == []
     created = db.session.scalar(
         select(func.count())
         .select_from(AuditEntry)

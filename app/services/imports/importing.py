@@ -255,7 +255,8 @@ class ImportWork:
             job_files.drop_job_file(job, JobFilePurpose.ERRORS)
             return
         content = build_error_file(self.layout, self._choices, self.sheet, problems, self.say)
-        name = f"{self.say(self.layout.title)}-{self.say(N_('failing rows'))}.xlsx"
+        ending = self.say(N_("failing rows"))
+        name = f"{self.say(self.layout.title)}-{ending}.xlsx"
         job_files.keep_job_file(job, JobFilePurpose.ERRORS, name, content)
 
 
@@ -305,3 +306,15 @@ def _as_row(job_id: int, checked: Checked) -> dict[str, Any]:
 def label_of(row: SheetRow) -> str:
     """The name a row goes by on the page."""
     return row.cells.get("name", "")[:120]
+
+
+def find_proofs(account_id: int) -> list[ImportProof]:
+    """The proofs of belonging given with the import that created an account (rules E8)."""
+    return list(
+        db.session.scalars(
+            select(ImportProof)
+            .join(ImportRow, ImportRow.job_id == ImportProof.job_id)
+            .where(ImportRow.account_id == account_id, ImportRow.result == RowOutcome.NEW)
+            .order_by(ImportProof.id)
+        )
+    )
