@@ -34,19 +34,21 @@ class WrongSignInError(DomainError):
 
 
 def find_account(login: str) -> Account | None:
-    """An account by login: a unit's or staff login name, a person's document number, or a former
-    code of a unit (E4)."""
+    """An account by login: a unit's or staff login name, a person's document number, the login of
+    2021 of an imported account, or a former code of a unit (E4)."""
     login = login.strip()
     if not login:
         return None
-    found = db.session.scalar(select(Account).where(Account.username == login))
+    digest = identity_hash(login)
+    by_number = (
+        select(Account)
+        .join(Person, Person.id == Account.person_id)
+        .where(Person.identity_hash == digest)
+    )
     return (
-        found
-        or db.session.scalar(
-            select(Account)
-            .join(Person, Person.id == Account.person_id)
-            .where(Person.identity_hash == identity_hash(login))
-        )
+        db.session.scalar(select(Account).where(Account.username == login))
+        or db.session.scalar(by_number)
+        or db.session.scalar(select(Account).where(Account.legacy_login_hash == digest))
         or find_account_by_former_code(login)
     )
 

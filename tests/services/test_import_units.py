@@ -16,6 +16,7 @@ from app.models import Account, ImportRow, Person, Unit, UnitSuffix
 from app.services import accounts
 from app.services.imports import importing
 from app.services.imports.error_file import say_problems
+from app.services.sign_in import find_account
 from app.services.units import allocate_derived_code
 from tests.sheets import confirm, dry_run, identity, workbook
 
@@ -162,6 +163,10 @@ def test_units_and_people_of_2021_are_taken_over_and_never_created_again(
     assert (made.unit_id, made.origin) == (branch.id, AccountOrigin.LEGACY_2021)
     assert made.legacy_login_hash == accounts.identity_hash("laotongzhi")
     assert db.session.get_one(ImportRow, (job.id, 2)).activation_code
+
+    assert find_account("laotongzhi") == find_account(identity(500)) == made
+    assert find_account("laodanwei") == account
+    assert find_account("niemand") is None
 
     again = dry_run(content, province, "legacy_people")
     assert outcomes(again)[0] is RowOutcome.UNCHANGED
