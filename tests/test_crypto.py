@@ -107,6 +107,7 @@ def test_a_missing_key_is_named_and_nothing_of_the_value() -> None:
         (f"k1:{K1[:20]}", AES),
         (f"k1:{K1}", "des"),
     ],
+    ids=["same id twice", "seal in the id", "no id", "short key", "unknown cipher"],
 )
 def test_a_ring_that_cannot_be_is_refused(keys: str, cipher: str) -> None:
     with pytest.raises(ValueError, match=r"DATA_KEYS|DATA_CIPHER|padding|base64"):
