@@ -160,6 +160,7 @@ class ImportWork:
         self.layout = layout_of_job(job)
         self.sheet = _read_upload(job, self.layout, say)
         self._choices: dict[str, dict[str, str]] = {}
+        self._checker: Checker | None = None
 
     def do_batch(self, job: BackgroundJob, *, actor: Actor, now: datetime) -> Ending | None:
         """Check or write the next rows."""
@@ -173,12 +174,14 @@ class ImportWork:
         return self._check(job, checker, now=now)
 
     def _checker_for(self, actor: Actor) -> Checker:
-        """Made anew for each batch, with the actor's roles of now."""
+        """Made anew only when the actor's roles or unit have changed since the last batch."""
+        if self._checker is not None and self._checker.actor == actor:
+            return self._checker
         self._choices = list_choices(self.layout, actor=actor)
         tables = {name: reading_table(words, self.say) for name, words in self._choices.items()}
-        checker = CHECKERS[self.layout.word](self.layout, tables, actor)
-        checker.prepare(self.sheet.rows)
-        return checker
+        self._checker = CHECKERS[self.layout.word](self.layout, tables, actor)
+        self._checker.prepare(self.sheet.rows)
+        return self._checker
 
     # ---- dry run
 

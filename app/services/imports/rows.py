@@ -59,6 +59,7 @@ class Checker(Protocol):
     """Knows the rules of one sheet."""
 
     layout: SheetLayout
+    actor: Actor
 
     def prepare(self, rows: list[SheetRow]) -> None:
         """Look at all rows for what two of them say twice."""
