@@ -8,11 +8,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.instance import running_portal
-from tests.story import applying, committee, employing, importing, meeting, outcome, routing
+from tests.story import (
+    activating,
+    applying,
+    committee,
+    employing,
+    importing,
+    meeting,
+    outcome,
+    routing,
+)
 from tests.story.journal import Journal
 from tests.story.world import World, must
 
 CHAPTERS: tuple[Callable[[World], None], ...] = (
+    activating.tell,
     importing.tell,
     applying.tell,
     employing.tell,
