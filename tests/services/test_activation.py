@@ -295,23 +295,55 @@ def open_in_own_connection(
             db.session.remove()
 
 
-def test_one_of_several_parallel_uses_opens_the_account(own_app: Flask):
+def use_at_once(own_app: Flask, number: int) -> list[str]:
+    """What `number` parallel uses of one activation code and one text end in, sorted."""
     with own_app.app_context():
         made = new_person()
         account_id, held = made.account.id, made.account.activation_hash or ""
         code = send(made.account)
         db.session.commit()
-    start, results = threading.Barrier(6), []
+    start, results = threading.Barrier(number), []
     threads = [
         threading.Thread(
             target=lambda: results.append(
                 open_in_own_connection(own_app, account_id, held, code, start)
             )
         )
-        for _number in range(6)
+        for _number in range(number)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(results) == ["conflict"] * 5 + ["opened"]
+    return sorted(results)
+
+
+def test_one_of_several_parallel_uses_opens_the_account(own_app: Flask):
+    assert use_at_once(own_app, 6) == ["conflict"] * 5 + ["opened"]
+
+
+def without_the_lock(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let all read the account before any of them goes on."""
+    reading = threading.Barrier(number)
+
+    def read(account_id: int) -> Account:
+        account = db.session.get_one(Account, account_id)
+        reading.wait(timeout=30)
+        return account
+
+    monkeypatch.setattr(activation, "lock_account", read)
+
+
+def test_without_the_lock_the_text_still_opens_once(
+    own_app: Flask, monkeypatch: pytest.MonkeyPatch
+):
+    without_the_lock(monkeypatch, 3)
+    assert use_at_once(own_app, 3) == ["opened", "wrong_code", "wrong_code"]
+
+
+def test_without_lock_and_single_use_the_code_opens_several_times(
+    own_app: Flask, monkeypatch: pytest.MonkeyPatch
+):
+    without_the_lock(monkeypatch, 3)
+    monkeypatch.setattr(sign_in_codes, "use_code", sign_in_codes.check_code)
+    assert use_at_once(own_app, 3) == ["opened"] * 3
