@@ -347,6 +347,42 @@ def cells(
     ]
 
 
+def cover_history(
+    actor: Actor, object_type: str, object_id: str, values: Any, *, hidden: Any = HIDDEN
+) -> Any:
+    """The values before or after a change as the log keeps them, without fields the actor may not
+    see of that row; tables the actor has no grant for are granted by the log itself."""
+    model = next((model for model in GRANTS if model.__name__ == object_type), None)
+    if model is None or not isinstance(values, dict):
+        return values
+    never = NEVER.get(model, frozenset())
+    fields = field_names(model) | never
+    seen = fields - never
+    if grants_of(actor, model, Action.HISTORY):
+        is_number = object_id.isascii() and object_id.isdigit() and len(object_id) < 10
+        row = db.session.get(model, int(object_id)) if is_number and _has_one_key(model) else None
+        seen = (
+            visible_fields(actor, Action.HISTORY, row)
+            if row is not None
+            else seen & _named(actor, model)
+        )
+    return {
+        name: hidden if name in fields and name not in seen else value
+        for name, value in values.items()
+    }
+
+
+def _has_one_key(model: type) -> bool:
+    mapper: Any = inspect(model).mapper
+    return len(mapper.primary_key) == 1 and mapper.primary_key[0].type.python_type is int
+
+
+def _named(actor: Actor, model: type) -> frozenset[str]:
+    """The fields every grant of the actor names, for rows that are gone."""
+    sets = [grant.seen_fields() for grant in grants_of(actor, model, Action.HISTORY)]
+    return frozenset.intersection(*sets)
+
+
 def veil(row: Any, actor: Actor, action: str = Action.SHOW, *, is_in_scope: bool = False) -> Any:
     """The row for a page: itself where nothing is hidden, otherwise with those fields covered."""
     row = unveiled(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from flask_babel import gettext as _
@@ -13,6 +14,8 @@ from wtforms import SelectField
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import Account, AuditEntry, JobRun, PersonalDataRead, Unit
+from app.security.guard import cover_history
+from app.security.veil import HIDDEN
 from app.views import audit_names as names
 from app.views.base import READ, scoped
 from app.views.labels import name_of
@@ -85,8 +88,12 @@ class AuditView(RecordView):
         ]
 
     def record_context(self, row: AuditEntry) -> dict[str, Any]:
-        """Before and after, readable."""
-        return {"before": _pretty(row.before), "after": _pretty(row.after)}
+        """Before and after, readable, as far as the reader may see the fields of that row."""
+        shown = partial(cover_history, self.actor, row.object_type, row.object_id)
+        return {
+            "before": _pretty(shown(row.before, hidden=str(HIDDEN))),
+            "after": _pretty(shown(row.after, hidden=str(HIDDEN))),
+        }
 
 
 def _pretty(value: Any) -> str:

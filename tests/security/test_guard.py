@@ -10,7 +10,7 @@ from sqlalchemy import event, select
 
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
-from app.models import Account, AuditEntry, Person, Unit
+from app.models import Account, AuditEntry, MeetingItem, Person, Unit
 from app.security import guard
 from app.security.guard import (
     GRANTS,
@@ -19,6 +19,7 @@ from app.security.guard import (
     Action,
     Grant,
     cells,
+    cover_history,
     criterion,
     decide,
     field_names,
@@ -30,6 +31,7 @@ from app.security.guard import (
 from app.security.scope import EVERYTHING, own_unit, subtree
 from app.security.veil import HIDDEN
 from app.services.actors import Actor
+from tests.services import review_factory as review
 
 NAMES_OF_ALL = Grant(R.SUPERVISOR, Unit, READING, EVERYTHING, only("name"))
 ALL_OF_OWN = Grant(R.UNIT_ADMIN, Unit, READING, own_unit(Unit.id))
@@ -167,3 +169,42 @@ def test_a_veiled_row_is_still_the_row(two_grants: None, both: Actor) -> None:
     assert covered == foreign
     assert (covered.name, covered.code) == (foreign.name, HIDDEN)
     assert not covered.code
+
+
+def test_the_history_of_a_change_hides_what_the_record_hides(
+    app: Flask, unit: Callable[[str], Unit]
+) -> None:
+    """The auditor reads the log, but of a unit neither contact nor telephone, and no secret."""
+    auditor = Actor(1, "x", frozenset({R.AUDIT_ADMIN}))
+    row = db.session.scalars(select(Unit)).first()
+    assert row is not None
+    values = {"name": "甲", "contact_phone": "0851", "note": "自由"}
+
+    assert cover_history(auditor, "Unit", str(row.id), values) == {
+        "name": "甲",
+        "contact_phone": HIDDEN,
+        "note": "自由",
+    }
+    assert cover_history(auditor, "Unit", "999999999", values)["contact_phone"] is HIDDEN
+    assert cover_history(auditor, "Account", "1", {"password": "x"}) == {"password": HIDDEN}
+    assert cover_history(auditor, "Application", "1", {"state": "draft"}) == {"state": "draft"}
+    assert cover_history(auditor, "Nothing", "1", {"a": 1}) == {"a": 1}
+    assert cover_history(auditor, "Unit", "1", None) is None
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_an_expert_sees_no_identity_where_the_meeting_hides_it(app: Flask, hides: bool) -> None:
+    """rules D3: the same application, the same expert; only the meeting differs."""
+    meeting = review.plan_meeting("王敏", hides_identity=hides)
+    review.convene(meeting)
+    actor = review.expert_actor(review.sign_in(meeting)[0]).under(R.EXPERT)
+    item = db.session.scalars(select(MeetingItem).where(MeetingItem.meeting_id == meeting.id)).one()
+    row = item.application
+
+    assert may(actor, Action.SHOW, row)
+    assert may(actor, Action.SHOW, row, "level")
+    for name in ("person", "person_id", "employer", "content", "number"):
+        assert may(actor, Action.SHOW, row, name) is not hides
+    assert not may(actor, Action.EXPORT, row)
+    assert not may(actor, Action.PRINT, row)
+    assert cells([row], ["person"], actor=actor)[0]["person"] is (HIDDEN if hides else row.person)
