@@ -231,6 +231,7 @@ class WhyView(PortalView):
             "answer": answer,
             "sentence": sentence(question, answer),
             "facts": facts_of(question, answer),
+            "asks_field": bool(question.field),
             "roles": [describe_role(reason, question) for reason in answer.roles],
         }
 
