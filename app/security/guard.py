@@ -347,29 +347,26 @@ def cells(
     ]
 
 
-def cover_history(
-    actor: Actor, object_type: str, object_id: str, values: Any, *, hidden: Any = HIDDEN
-) -> Any:
-    """The values before or after a change as the log keeps them, without fields the actor may not
-    see of that row; tables the actor has no grant for are granted by the log itself."""
+def hidden_in_history(actor: Actor, object_type: str, object_id: str) -> frozenset[str]:
+    """The fields the log of a row's changes does not show the actor: those of the row it may not
+    see. Tables the actor has no grant for are granted by the log itself, secrets excepted."""
     model = next((model for model in GRANTS if model.__name__ == object_type), None)
-    if model is None or not isinstance(values, dict):
-        return values
+    if model is None:
+        return frozenset()
     never = NEVER.get(model, frozenset())
-    fields = field_names(model) | never
-    seen = fields - never
-    if grants_of(actor, model, Action.HISTORY):
-        is_number = object_id.isascii() and object_id.isdigit() and len(object_id) < 10
-        row = db.session.get(model, int(object_id)) if is_number and _has_one_key(model) else None
-        seen = (
-            visible_fields(actor, Action.HISTORY, row)
-            if row is not None
-            else seen & _named(actor, model)
-        )
-    return {
-        name: hidden if name in fields and name not in seen else value
-        for name, value in values.items()
-    }
+    if not grants_of(actor, model, Action.HISTORY):
+        return never
+    is_number = object_id.isascii() and object_id.isdigit() and len(object_id) < 10
+    row = db.session.get(model, int(object_id)) if is_number and _has_one_key(model) else None
+    seen = visible_fields(actor, Action.HISTORY, row) if row is not None else _named(actor, model)
+    return (field_names(model) | never) - seen
+
+
+def cover(values: Any, names: frozenset[str], *, hidden: Any = HIDDEN) -> Any:
+    """Values by name, as the log keeps them, with those of `names` covered."""
+    if not isinstance(values, dict):
+        return values
+    return {name: hidden if name in names else value for name, value in values.items()}
 
 
 def _has_one_key(model: type) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 from flask_babel import gettext as _
@@ -14,7 +13,7 @@ from wtforms import SelectField
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import Account, AuditEntry, JobRun, PersonalDataRead, Unit
-from app.security.guard import cover_history
+from app.security.guard import cover, hidden_in_history
 from app.security.veil import HIDDEN
 from app.views import audit_names as names
 from app.views.base import READ, scoped
@@ -89,10 +88,10 @@ class AuditView(RecordView):
 
     def record_context(self, row: AuditEntry) -> dict[str, Any]:
         """Before and after, readable, as far as the reader may see the fields of that row."""
-        shown = partial(cover_history, self.actor, row.object_type, row.object_id)
+        names = hidden_in_history(self.actor, row.object_type, row.object_id)
         return {
-            "before": _pretty(shown(row.before, hidden=str(HIDDEN))),
-            "after": _pretty(shown(row.after, hidden=str(HIDDEN))),
+            "before": _pretty(cover(row.before, names, hidden=str(HIDDEN))),
+            "after": _pretty(cover(row.after, names, hidden=str(HIDDEN))),
         }
 
 

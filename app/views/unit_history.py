@@ -10,6 +10,8 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models import AuditEntry, Unit
+from app.security.actors import current_actor
+from app.security.guard import hidden_in_history
 from app.views.audit_names import ACTIONS
 
 LIMIT = 30
@@ -33,20 +35,22 @@ def unit_events(row: Unit) -> list[dict[str, Any]]:
         found[0]: found[1]
         for found in db.session.execute(select(Unit.id, Unit.name).where(Unit.id.in_(ids)))
     }
+    hidden = hidden_in_history(current_actor(), "Unit", str(row.id))
     return [
         {
             "at": entry.at,
             "who": " · ".join(filter(None, (names.get(entry.unit_id or 0), entry.actor_name))),
             "what": str(_(ACTIONS.get(entry.action, entry.action))),
-            "why": " ".join(filter(None, (_change(entry, names), entry.reason))),
+            "why": " ".join(filter(None, (_change(entry, names, hidden), entry.reason))),
         }
         for entry in entries
     ]
 
 
-def _change(entry: AuditEntry, names: Mapping[int, str]) -> str:
-    """What an entry changed, for the few things that matter here."""
-    before, after = entry.before or {}, entry.after or {}
+def _change(entry: AuditEntry, names: Mapping[int, str], hidden: frozenset[str]) -> str:
+    """What an entry changed, for the few things that matter here and the reader may see."""
+    before = {name: v for name, v in (entry.before or {}).items() if name not in hidden}
+    after = {name: v for name, v in (entry.after or {}).items() if name not in hidden}
     if "code" in before and before.get("code") != after.get("code"):
         return _("%(before)s, from now on %(after)s", before=before["code"], after=after["code"])
     if "name" in before and before.get("name") != after.get("name"):
