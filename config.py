@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from limits import parse_many
+
 from app.crypto import AES, CIPHERS, KEY_ID
 from app.terminal import gettext as _
 
@@ -74,6 +76,22 @@ def env_choice(name: str, default: str, choices: tuple[str, ...]) -> str:
 def env_list(name: str, default: str = "") -> list[str]:
     """Read words separated by commas."""
     return [part.strip() for part in env_text(name, default).split(",") if part.strip()]
+
+
+def env_rate(name: str, default: str) -> str:
+    """Read how often something may be done: ``20 per minute; 300 per day``."""
+    text = env_text(name, default)
+    try:
+        parse_many(text)
+    except ValueError as error:
+        raise ConfigError(
+            _(
+                "%(name)s=%(given)s: give limits like 20 per minute; 300 per day.",
+                name=name,
+                given=text,
+            )
+        ) from error
+    return text
 
 
 def env_database_url(name: str) -> str:
@@ -332,7 +350,20 @@ RATELIMIT_STORAGE_URI = f"redis+{REDIS_URL}" if REDIS_URL.startswith("unix:") el
 RATELIMIT_HEADERS_ENABLED = True
 RATELIMIT_STORAGE_OPTIONS = {"socket_timeout": 1, "socket_connect_timeout": 1}
 AUTH_RATE_LIMITED = True
-AUTH_RATE_LIMIT = env_text("AUTH_RATE_LIMIT", "30 per minute" if PRODUCTION else "600 per minute")
+AUTH_RATE_LIMIT = env_rate("AUTH_RATE_LIMIT", "30 per minute" if PRODUCTION else "600 per minute")
+"""Sign-ins from an address."""
+ACCOUNT_AUTH_RATE_LIMIT = env_rate(
+    "ACCOUNT_AUTH_RATE_LIMIT", "60 per hour" if PRODUCTION else "6000 per hour"
+)
+"""Sign-ins to one account, wherever they come from."""
+PAGE_RATE_LIMIT = env_rate("PAGE_RATE_LIMIT", "600 per minute")
+"""Open pages for an address: an office behind one address, and no more."""
+LOOKUP_RATE_LIMIT = env_rate("LOOKUP_RATE_LIMIT", "20 per minute; 300 per day")
+"""Open look-ups by name and document number, or by certificate number through the API."""
+PERSONS_RATE_LIMIT = env_rate("PERSONS_RATE_LIMIT", "60 per minute; 1500 per day")
+"""What an account may ask of persons: searching, showing numbers, creating, transferring."""
+EXPORTS_RATE_LIMIT = env_rate("EXPORTS_RATE_LIMIT", "20 per hour; 60 per day")
+IMPORTS_RATE_LIMIT = env_rate("IMPORTS_RATE_LIMIT", "30 per hour; 200 per day")
 
 # --- language and time ------------------------------------------------------------------------
 

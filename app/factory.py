@@ -17,7 +17,7 @@ from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate
 from app.gateways.building import build_gateways
 from app.jobs import hints
-from app.security import origins, rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
+from app.security import addresses, limits, origins, rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
 from app.views import errors, health, labels, presentation
@@ -41,6 +41,8 @@ def build_app(overrides: dict[str, Any]) -> Flask:
         views.register(appbuilder)
         register_api(appbuilder)
     origins.register(app)
+    limits.register(app)
+    addresses.register(app)
     proxies.register(app)
     health.register(app)
     errors.register(app)

@@ -37,6 +37,7 @@ STARTING_PORTALS = (
     "tests/story/",
     "tests/infra/test_run.py",
     "tests/infra/test_embedded.py",
+    "tests/infra/test_planted_numbers.py",
 )
 _numbers = itertools.count(1)
 

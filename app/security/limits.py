@@ -1,29 +1,44 @@
-"""How often an address may ask without signing in, counted in Redis for all processes.
+"""How often an address or an account may do something, counted in Redis for all processes.
 
-Open pages stay open when Redis is away; look-ups of personal data close, so that nobody can try
-names and numbers uncounted.
+Open pages stay open when Redis is away. Sign-in, look-ups of personal data and whatever an account
+does that is counted close, so that nobody can try names, numbers and passwords uncounted. The
+limits are settings, `…_RATE_LIMIT`, so that a province can change them.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import logging
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
-from flask import Response, after_this_request, current_app, request
-from limits import parse_many
+from flask import Flask, Response, after_this_request, current_app, request
+from limits import RateLimitItem, parse_many
 from redis.exceptions import RedisError
 
 from app import clock
+from app.crypto import keyring
 from app.domain.errors import DomainError
 from app.domain.messages import N_
+from app.security.actors import current_actor, require_signed_in
 
 log = logging.getLogger(__name__)
 
-PAGES = "600 per minute"
-"""Open pages: an office behind one address, and no more."""
+ADDRESS_SHARE = 10
+"""So many accounts may work behind one address: what an account may do, ten times."""
 
-LOOK_UPS = "20 per minute; 300 per day"
-"""Look-ups by name and document number, or by certificate number through the API."""
+COUNTED = {
+    "AccountView.search": "persons",
+    "AccountView.reveal": "persons",
+    "AccountView.add": "persons",
+    "TransferView.add": "persons",
+    "ExportView.new": "exports",
+    "ImportView.codes": "exports",
+    "ImportView.new": "imports",
+    "ImportView.confirm": "imports",
+}
+"""What is counted when it is sent (POST), and under which name: `PERSONS_RATE_LIMIT` and so on."""
 
 
 class TooManyRequestsError(DomainError):
@@ -34,6 +49,12 @@ class TooManyRequestsError(DomainError):
     template = N_("Too many requests from your network. Wait a minute and try again.")
 
 
+class TooOftenError(TooManyRequestsError):
+    """An account has done something more often than it may (HTTP 429)."""
+
+    template = N_("This was done too often. Wait %(minutes)s minutes and try again.")
+
+
 class LookUpsClosedError(DomainError):
     """Requests cannot be counted at the moment, so look-ups are closed (HTTP 503)."""
 
@@ -42,41 +63,99 @@ class LookUpsClosedError(DomainError):
     template = N_("Look-ups are closed for a moment. Try again in a few minutes.")
 
 
+def register(app: Flask) -> None:
+    """Count sign-ins and what `COUNTED` names, before any view runs."""
+    app.before_request(count_what_is_sent)
+
+
+def count_what_is_sent() -> None:
+    """TooManyRequestsError above a limit; LookUpsClosedError where nobody can count."""
+    if request.method != "POST":
+        return
+    if request.endpoint == "PortalAuthView.login":
+        limit_sign_ins(request.form.get("login") or request.form.get("username") or "")
+    name = COUNTED.get(request.endpoint or "")
+    if name and current_actor().account_id is not None:
+        limit_account(name)
+
+
 def limit_pages() -> None:
     """Count a request for an open page; TooManyRequestsError above the limit."""
     try:
-        _count("pages", str(current_app.config.get("PAGE_RATE_LIMIT", PAGES)))
+        _count("pages", _limits("PAGE"), _visitor())
     except RedisError as error:
         log.warning("open pages are not counted: %s", error.__class__.__name__)
 
 
 def limit_look_ups() -> None:
     """Count a look-up; TooManyRequestsError above the limit, LookUpsClosedError without Redis."""
+    with _closed_without_redis():
+        _count("look_ups", _limits("LOOKUP"), _visitor())
+
+
+def limit_sign_ins(login: str) -> None:
+    """Count a sign-in to an account from anywhere; the login is kept as a keyed hash.
+
+    Right and wrong passwords, accounts that are and those that are not count alike.
+    """
+    with _closed_without_redis():
+        digest = keyring().lookup_hash(login.strip().upper())
+        _count("sign_ins", _limits("ACCOUNT_AUTH"), digest, TooOftenError)
+
+
+def limit_account(name: str, limits: str = "") -> None:
+    """Count what the signed-in account does under `name`, and ten times as much for its address.
+
+    `limits` are those of the setting `NAME_RATE_LIMIT` unless given. TooOftenError above them,
+    LookUpsClosedError without Redis.
+    """
+    account_id = require_signed_in().account_id
+    allowed = parse_many(limits) if limits else _limits(name.upper())
+    wider = [item.__class__(item.amount * ADDRESS_SHARE, item.multiples) for item in allowed]
+    with _closed_without_redis():
+        _count(name, wider, _visitor())
+        _count(name, allowed, f"account-{account_id}", TooOftenError)
+
+
+@contextmanager
+def _closed_without_redis() -> Iterator[None]:
     try:
-        _count("look_ups", str(current_app.config.get("LOOKUP_RATE_LIMIT", LOOK_UPS)))
+        yield
     except RedisError as error:
-        log.error("look-ups are closed: %s", error.__class__.__name__)  # noqa: TRY400 -- known, no traceback
+        log.error("what must be counted is closed: %s", error.__class__.__name__)  # noqa: TRY400 -- known, no traceback
         raise LookUpsClosedError from error
 
 
-def _count(name: str, limits: str) -> None:
+def _limits(name: str) -> list[RateLimitItem]:
+    return parse_many(str(current_app.config[f"{name}_RATE_LIMIT"]))
+
+
+def _count(
+    name: str,
+    limits: Iterable[RateLimitItem],
+    whose: str,
+    refusal: type[TooManyRequestsError] = TooManyRequestsError,
+) -> None:
     limiter = current_app.extensions["appbuilder"].sm.limiter
     if not limiter.enabled:
         return
-    keys = (current_app.config.get("RATELIMIT_KEY_PREFIX", ""), name, _visitor())
-    for item in parse_many(limits):
+    keys = (current_app.config.get("RATELIMIT_KEY_PREFIX", ""), name, whose)
+    for item in limits:
         if not limiter.limiter.hit(item, *keys):
-            _say_when(limiter.limiter.get_window_stats(item, *keys).reset_time)
-            raise TooManyRequestsError
+            seconds = _say_when(limiter.limiter.get_window_stats(item, *keys).reset_time)
+            raise refusal(minutes=math.ceil(seconds / 60))
 
 
-def _say_when(reset: float) -> None:
+def _say_when(reset: float) -> int:
+    """Put the seconds until then into the answer, and return them."""
     seconds = max(1, int(reset - clock.real_now().timestamp()) + 1)
 
     @after_this_request
     def add_header(response: Response) -> Response:
         response.headers["Retry-After"] = str(seconds)
         return response
+
+    return seconds
 
 
 def _visitor() -> str:

@@ -61,6 +61,9 @@ from app.services.sign_in_methods import needed_factor, offered_methods
 OPEN_WITHOUT_SESSION = ("PublicView.", "PublicApi.", "PublicLookupApi.", "HomeView.", "appbuilder.")
 """What stays open while sessions cannot be read."""
 
+BEFORE_SIGN_IN = ("PortalAuthView.", "SignInView.", "ActivationView.", "LocaleView.")
+"""What leads to a sign-in: a session that ended before is no matter there."""
+
 SECOND_FACTOR = "second_factor"
 """The step after the password (`app.security.pending`)."""
 
@@ -349,7 +352,7 @@ class PortalSecurityManager(SecurityManager):
             return None
         leave()
         is_program = request.path.startswith(("/api/", "/lookup/"))
-        if is_program or endpoint.startswith((*OPEN_WITHOUT_SESSION, "PortalAuthView.")):
+        if is_program or endpoint.startswith((*OPEN_WITHOUT_SESSION, *BEFORE_SIGN_IN)):
             return None
         renew(session)
         ended = SessionEndedError.of(reason)

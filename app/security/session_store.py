@@ -1,4 +1,5 @@
 """Sessions in Redis under the digest of their id; a session that was ended is never written back.
+What they hold is encrypted: a term somebody searches for may be a document number.
 
 The usual stores keep the id itself as the key and write a session back although it was ended while
 the request was under way. Here a stored session is replaced only where it still is.
@@ -16,6 +17,7 @@ from flask.sessions import SessionInterface, SessionMixin
 from redis.exceptions import RedisError
 from werkzeug.datastructures import CallbackDict
 
+from app.crypto import keyring
 from app.extensions import redis_store
 from app.services.sessions import DATA, KEPT_AFTER_THE_END, digest_of
 
@@ -44,8 +46,8 @@ def _note_change(session: PortalSession) -> None:
 def _read(raw: bytes) -> dict[str, Any] | None:
     """The data of a session; None where it cannot be read, as if it had ended."""
     try:
-        data: dict[str, Any] = SERIALIZER.loads(raw.decode())
-    except ValueError:
+        data: dict[str, Any] = SERIALIZER.loads(keyring().decrypt(raw))
+    except ValueError:  # also where its key has left the ring
         log.error("a session in Redis cannot be read; it counts as ended")  # noqa: TRY400 -- its content stays out of the log
         return None
     return data
@@ -93,7 +95,7 @@ class SessionStore(SessionInterface):
     def _keep(self, app: Flask, session: PortalSession, response: Response) -> None:
         app.extensions["redis"].set(
             DATA + digest_of(session.sid),
-            SERIALIZER.dumps(dict(session)),
+            keyring().encrypt(SERIALIZER.dumps(dict(session))),
             ex=app.permanent_session_lifetime + KEPT_AFTER_THE_END,
             xx=session.is_stored,
         )

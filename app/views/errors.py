@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from app.domain.errors import DomainError
 from app.extensions import db
 from app.messages import explain
+from app.security.limits import TooManyRequestsError
 from app.security.origins import was_sent_by_a_page_here
 from app.security.scope import ScopeError
 from app.security.session_limits import SessionEndedError, SessionsUnreachableError
@@ -29,6 +30,7 @@ NOT_REPEATED = re.compile(r"password|current|new|repeated|code", flags=re.IGNORE
 def register(app: Flask) -> None:
     """Answer domain errors, HTTP errors and the unexpected."""
     app.register_error_handler(DomainError, answer_domain_error)
+    app.register_error_handler(TooManyRequestsError, answer_too_often)
     app.register_error_handler(SessionEndedError, answer_ended_session)
     app.register_error_handler(ScopeError, answer_scope_error)
     app.register_error_handler(NoResultFound, answer_not_found)
@@ -75,12 +77,22 @@ def answer_not_found(_error: NoResultFound) -> Any:
 
 def answer_csrf_error(_error: CSRFError) -> Any:
     """A form from an ended session; what was typed stays on the page and can be sent again."""
-    message = _("The page was open too long or your sign-in has ended. Nothing was saved yet.")
+    message = _(
+        "The page was open too long or your sign-in has ended; nothing was saved yet. Go back, "
+        "reload and try again."
+    )
     return offer_again(400, "form_expired", message)
 
 
 def answer_ended_session(error: SessionEndedError) -> Any:
     """A form of somebody who is no longer signed in; what was typed stays on the page."""
+    return offer_again(error.http_status, error.code, explain(error))
+
+
+def answer_too_often(error: TooManyRequestsError) -> Any:
+    """More than may be done; what was typed stays on the page."""
+    if request.method == "GET" or request.endpoint == "PortalAuthView.login":
+        return respond(error.http_status, error.code, explain(error))
     return offer_again(error.http_status, error.code, explain(error))
 
 
@@ -91,7 +103,7 @@ def offer_again(status: int, code: str, message: str) -> Any:
     are not repeated.
     """
     if wants_json() or not was_sent_by_a_page_here():
-        return respond(status, code, message + " " + _("Go back, reload and try again."))
+        return respond(status, code, message)
     typed = [
         (name, value)
         for name, values in request.form.lists()

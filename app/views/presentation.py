@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from typing import Any
 
-from flask import Flask, current_app, request, url_for
+from flask import Flask, current_app, g, request, url_for
 from flask_babel import get_locale, gettext
 from flask_login import current_user
 
@@ -61,7 +61,9 @@ def _user_links() -> list[tuple[str, str, str]]:
 def why_url() -> str:
     """Where those who may ask learn why this page shows what it does; empty for all others."""
     manager = current_app.extensions["appbuilder"].sm
-    if not current_user.is_authenticated or not manager.has_access("can_ask", "WhyView"):
+    if "user" not in g or not current_user.is_authenticated:
+        return ""  # refused before anybody was looked at
+    if not manager.has_access("can_ask", "WhyView"):
         return ""
     return url_for("WhyView.ask", link=request.path)
 

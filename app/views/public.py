@@ -18,6 +18,7 @@ from app.domain.errors import DomainError, NotPermittedError, RuleViolation
 from app.domain.messages import N_
 from app.domain.terms import PublicityKind
 from app.extensions import csrf, unit_of_work
+from app.logs import mask
 from app.messages import explain
 from app.models import CallForApplications, Publicity
 from app.security.actors import current_actor
@@ -194,6 +195,8 @@ class PublicView(PortalView):
     def verify(self) -> Any:
         """The form to verify a certificate by its number, or to find one's own."""
         number = request.args.get("number", "").strip()[:NUMBER_LENGTH]
+        if mask(number) != number:  # a document number: it goes by POST, not into an address
+            return redirect(url_for("PublicView.own_certificates"))
         if number:
             return redirect(url_for("PublicView.certificate", number=number))
         return self._page("public/verify.html", gettext("Verify a certificate"))
@@ -212,6 +215,8 @@ class PublicView(PortalView):
     def certificate(self, number: str) -> Any:
         """What the certificate of this number says, or that there is none."""
         number = number.strip()[:NUMBER_LENGTH]
+        if mask(number) != number:
+            return redirect(url_for("PublicView.own_certificates"))
         page = self._page(
             "public/certificate.html",
             gettext("Verify a certificate"),
@@ -225,7 +230,7 @@ class PublicView(PortalView):
     def receipts(self) -> Any:
         """The form to check a receipt by its number."""
         number = request.args.get("number", "").strip()[:NUMBER_LENGTH]
-        if number:
+        if number and mask(number) == number:
             return redirect(url_for("PublicView.receipt", number=number))
         return self._page("public/receipt.html", gettext("Check a receipt"), number="", found=None)
 
@@ -233,6 +238,8 @@ class PublicView(PortalView):
     def receipt(self, number: str) -> Any:
         """Whether a receipt is genuine: its instant and content hash, no name."""
         number = number.strip()[:NUMBER_LENGTH]
+        if mask(number) != number:
+            return redirect(url_for("PublicView.receipts"))
         page = self._page(
             "public/receipt.html",
             gettext("Check a receipt"),

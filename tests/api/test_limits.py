@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from app import create_app
 from app.embedded import Servers
 from app.extensions import db
+from app.models import Account
+from app.security.limits import COUNTED
+from tests.conftest import PASSWORD
 
 BODY = {"name": "查无此人", "identity_number": "520102199202149470"}
 _numbers = count(1)
@@ -116,3 +121,98 @@ def test_look_ups_close_without_redis(without_redis: Flask) -> None:
     page = client.post("/public/results/own", data=BODY)
     assert page.status_code == 503
     assert "查无此人" in page.get_data(as_text=True)
+
+
+# --------------------------------------------------------------------------- accounts
+
+
+@pytest.fixture
+def counted(running: Servers, own_app: Flask, tmp_path: Path) -> Iterator[Flask]:
+    """An application that counts what accounts do, on a database of its own."""
+    database = own_app.config["DATABASE_URL"].partition("@/")[2].partition("?")[0]
+    app = make_limited_app(
+        running,
+        database,
+        tmp_path,
+        WTF_CSRF_ENABLED=False,
+        PERSONS_RATE_LIMIT="3 per minute",
+        EXPORTS_RATE_LIMIT="2 per hour",
+        ACCOUNT_AUTH_RATE_LIMIT="6 per hour",
+        AUTH_RATE_LIMIT="1000 per minute",
+    )
+    yield app
+    close(app)
+
+
+def sign_in(app: Flask, login: str, **environ: str) -> FlaskClient:
+    """A client signed in from an address."""
+    client = app.test_client()
+    client.environ_base.update(environ)
+    answer = client.post("/login/", data={"login": login, "password": PASSWORD})
+    assert answer.status_code == 302
+    return client
+
+
+def test_what_an_account_asks_of_persons_is_limited_wherever_it_sits(counted: Flask) -> None:
+    here = sign_in(counted, "nmdesign")
+    there = sign_in(counted, "nmdesign", REMOTE_ADDR="203.0.113.7")
+    other = sign_in(counted, "gyhousing")
+
+    def ask(client: FlaskClient) -> int:
+        return client.post("/accounts/search", data={"term": "王"}).status_code
+
+    assert [ask(here), ask(there), ask(here), ask(there), ask(here)] == [303, 303, 303, 429, 429]
+    assert ask(other) == 303
+    assert here.get("/accounts/list/").status_code == 200  # reading goes on
+
+
+def test_the_refusal_says_how_long_and_keeps_what_was_typed(counted: Flask) -> None:
+    client = sign_in(counted, "nmdesign")
+    for _ in range(3):
+        client.post("/accounts/search", data={"term": "王"})
+    form = {"name": "张三丰", "identity_number": "1"}
+    answer = client.post("/accounts/add", data=form, headers={"Origin": "http://localhost"})
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["Retry-After"]) <= 61
+    page = answer.get_data(as_text=True)
+    assert 'value="张三丰"' in page
+    assert "分钟后再试" in page
+
+
+def test_an_address_with_many_accounts_has_ten_times_as_much(counted: Flask) -> None:
+    counted.config["PERSONS_RATE_LIMIT"] = "1 per hour"
+    with counted.app_context():
+        rows = db.session.scalars(
+            select(Account.username)
+            .where(Account.roles.any(name="unit_admin"), Account.active.is_(True))
+            .order_by(Account.id)
+        )
+        logins = list(rows)[:11]
+    statuses = [
+        sign_in(counted, login).post("/accounts/search", data={"term": "王"}).status_code
+        for login in logins
+    ]
+    assert statuses == [303] * 10 + [429]
+
+
+def test_sign_ins_to_one_account_are_limited_wherever_they_come_from(counted: Flask) -> None:
+    def ask(login: str, number: int) -> int:
+        client = counted.test_client()
+        client.environ_base["REMOTE_ADDR"] = f"203.0.113.{number}"
+        return client.post("/login/", data={"login": login, "password": "wrong"}).status_code
+
+    assert [ask("auditor", n) for n in range(7)] == [401] * 6 + [429]
+    assert [ask("nobody", n) for n in range(7)] == [401] * 6 + [429]
+    assert ask("security", 1) == 401
+
+
+def test_exports_are_limited(counted: Flask) -> None:
+    client = sign_in(counted, "nmdesign")
+    answers = [client.post("/exports/new", data={"kind": "x"}).status_code for _ in range(3)]
+    assert answers == [422, 422, 429]
+
+
+def test_everything_counted_is_a_page_there_is(session_app: Flask) -> None:
+    assert set(COUNTED) <= set(session_app.view_functions)
+    for name in COUNTED.values():
+        assert f"{name.upper()}_RATE_LIMIT" in session_app.config

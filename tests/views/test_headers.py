@@ -106,3 +106,32 @@ def test_failures_and_files_of_the_signed_in_are_kept_by_no_cache(
     assert "no-store" in own.headers["Cache-Control"]
     assert client.get("/nothing-here").headers["Cache-Control"] == "no-store"
     assert "public" in client.get("/public/").headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("query", "stays"),
+    [
+        ("q=520103199101151885", ""),
+        ("a=1&q=520103199101151885&b=2", "?a=1&b=2"),
+        ("next=/x/13900000188&a=1", "?a=1"),
+        ("13900000188=1", ""),
+        ("q=520103199101151886&a=1", None),  # the check character is wrong
+        ("q=2022000000000123&a=91520102MA6DJ5EC3H", None),
+    ],
+)
+def test_numbers_of_persons_are_taken_out_of_an_address(
+    sign_in: Callable[[str], FlaskClient], query: str, stays: str | None
+) -> None:
+    answer = sign_in("province").get(f"/notifications/?{query}")
+    if stays is None:
+        assert answer.status_code == 200
+    else:
+        assert (answer.status_code, answer.headers["Location"]) == (302, f"/notifications/{stays}")
+
+
+def test_a_document_number_is_no_certificate_number(client: FlaskClient) -> None:
+    answer = client.get("/public/verify?number=520103199101151885")
+    assert answer.headers["Location"] == "/public/verify/own"
+    for path, instead in (("verify", "/public/verify/own"), ("receipt", "/public/receipt")):
+        answer = client.get(f"/public/{path}/520103199101151885")
+        assert (answer.status_code, answer.headers["Location"]) == (302, instead)

@@ -533,3 +533,13 @@ def test_an_expired_token_keeps_what_was_typed_for_our_own_pages_alone(
     elsewhere = client.post("/accounts/add", data=form, headers={"Origin": "https://evil.example"})
     assert elsewhere.status_code == 403
     assert "王五" not in elsewhere.get_data(as_text=True)
+
+
+def test_a_session_that_ended_keeps_nobody_from_signing_in_anew(app: Flask) -> None:
+    client = app.test_client()
+    client.set_cookie(app.config["SESSION_COOKIE_NAME"], "of-a-session-long-gone")
+    for path in ("/login/", "/public/"):
+        assert client.get(path).status_code == 200, path
+    answer = client.post("/login/", data={"login": "province", "password": PASSWORD})
+    assert answer.status_code == 302
+    assert is_in(client)
