@@ -1745,6 +1745,8 @@ class AuditEntry(HasId, Model):
     __tablename__ = "audit_entry"
     __table_args__ = (
         Index("ix_audit_entry_object", "object_type", "object_id"),
+        Index("ix_audit_entry_action", "action", "id"),
+        Index("ix_audit_entry_unit", "unit_id", "id"),
         {"info": {"append_only": True}},
     )
 
@@ -1761,6 +1763,14 @@ class AuditEntry(HasId, Model):
     before: Mapped[Any] = mapped_column(JSONB, nullable=True)
     after: Mapped[Any] = mapped_column(JSONB, nullable=True)
     reason: Mapped[str] = mapped_column(Text, default="")
+
+    unit: Mapped[Unit | None] = relationship(viewonly=True)
+    link: Mapped[AuditLink | None] = relationship(viewonly=True, uselist=False)
+
+    @property
+    def number(self) -> int | None:
+        """The number in the chain; None before the commit."""
+        return self.link.number if self.link else None
 
 
 class AuditLink(Model):

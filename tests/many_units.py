@@ -42,6 +42,7 @@ def grow_units(count: int = 20_000) -> None:
     table: Any = Unit.__table__
     db.session.execute(insert(table).values(search=vector), rows)
     db.session.execute(insert(UnitCodeAlias), former)
+    db.session.execute(text("SET LOCAL ROLE none"))  # numbers are the owner's to set
     db.session.execute(text("SELECT setval('unit_id_seq', (SELECT max(id) FROM unit))"))
     db.session.execute(text("ANALYZE unit"))
     db.session.execute(text("ANALYZE unit_code_alias"))

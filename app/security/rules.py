@@ -592,6 +592,7 @@ read(
 read(m.Notification, own(m.Notification.account_id, "account_id"), *EVERY_ROLE)
 read(m.BackgroundJob, own(m.BackgroundJob.account_id, "account_id"), *EVERY_ROLE)
 read(m.AuditEntry, EVERYTHING, R.AUDIT_ADMIN)
+read(m.AuditLink, EVERYTHING, R.AUDIT_ADMIN)
 read(m.PersonalDataRead, EVERYTHING, R.AUDIT_ADMIN)
 read(m.JobRun, EVERYTHING, R.SYSTEM_ADMIN, R.AUDIT_ADMIN)
 

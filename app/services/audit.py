@@ -68,7 +68,7 @@ def _subject_of(row: Any) -> Subject:
 def reveal_identity(person: Person, *, actor: Actor, now: datetime, reason: str) -> str:
     """The full document number of a person; the view is logged in the same transaction."""
     _log_view(person, "identity_number", actor, reason)
-    masked = {"identity_number": person.identity_mask}
+    masked = {"identity_mask": person.identity_mask}
     record("reveal_identity", person, actor=actor, now=now, after=masked, reason=reason)
     return person.identity_number
 
@@ -76,7 +76,7 @@ def reveal_identity(person: Person, *, actor: Actor, now: datetime, reason: str)
 def reveal_phone(person: Person, *, actor: Actor, now: datetime, reason: str) -> str | None:
     """The full telephone number of a person; the view is logged in the same transaction."""
     _log_view(person, "phone", actor, reason)
-    masked = {"phone": person.phone_mask}
+    masked = {"phone_mask": person.phone_mask}
     record("reveal_phone", person, actor=actor, now=now, after=masked, reason=reason)
     return person.phone
 

@@ -13,10 +13,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.append_only import GENESIS, entry_hash
 from app.extensions import db
+from app.models import AuditAnchor, AuditEntry
 from app.services.audit_anchors import AnchorLine
 
 BATCH = 5_000
@@ -134,6 +135,30 @@ def head() -> tuple[int, str]:
         text("SELECT number, hash FROM audit_link ORDER BY number DESC LIMIT 1")
     ).first()
     return (row.number, row.hash) if row else (0, GENESIS)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an entry stands in the chain, and when a head at or after it was first anchored."""
+
+    number: int
+    hash: str
+    previous_hash: str
+    anchored_at: datetime | None
+
+
+def place_of(entry: AuditEntry) -> Place | None:
+    """The place of an entry; None before its commit."""
+    link = entry.link
+    if link is None:
+        return None
+    anchored_at = db.session.scalar(
+        select(AuditAnchor.at)
+        .where(AuditAnchor.number >= link.number)
+        .order_by(AuditAnchor.number, AuditAnchor.id)
+        .limit(1)
+    )
+    return Place(link.number, link.hash, link.previous_hash, anchored_at)
 
 
 _LINKS = text(

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import json
+from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
 
+from flask import flash, redirect, request, send_file
+from flask_appbuilder import expose
+from flask_appbuilder.models.filters import BaseFilter
+from flask_appbuilder.security.decorators import has_access
+from flask_appbuilder.urltools import get_filter_args
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import func, select
+from werkzeug.datastructures import ImmutableMultiDict
 from wtforms import SelectField
 
+from app import clock
+from app.domain.errors import DomainError, RuleViolation
+from app.domain.messages import N_
 from app.domain.workflow import ActorRole as R
-from app.extensions import db
-from app.models import Account, AuditEntry, JobRun, PersonalDataRead, Unit
+from app.extensions import db, unit_of_work
+from app.logs import mask
+from app.messages import explain
+from app.models import Account, AuditEntry, JobRun, PersonalDataRead
 from app.security.guard import cover, hidden_in_history
 from app.security.veil import HIDDEN
+from app.services import audit
+from app.services.audit_chain import place_of
 from app.views import audit_names as names
+from app.views.audit_differences import differences
+from app.views.audit_export import MOST_EXPORTED, XLSX, write_workbook
+from app.views.audit_roles import show_role_names
 from app.views.base import READ, scoped
 from app.views.labels import name_of
 from app.views.menu import add_screen
@@ -23,19 +40,26 @@ from app.views.presentation import show_instant
 from app.views.records import RecordView
 
 
-def show_role_names(text: str) -> str:
-    """The names of the roles an entry was written under."""
-    known = {role.value: role for role in R}
-    return "、".join(name_of(known[part]) if part in known else part for part in text.split(","))
+class FilterHasRole(BaseFilter):
+    """The entry was written under this role, alone or among others."""
+
+    name = _l("Equal to")
+    arg_name = "eq"
+
+    def apply(self, query: Any, value: str) -> Any:
+        """Keep the entries whose list of roles holds the word."""
+        roles = func.string_to_array(AuditEntry.role, ",")
+        return query.filter(func.array_position(roles, value).is_not(None))
 
 
 class AuditView(RecordView):
     """操作日志."""
 
     route_base = "/audit"
-    datamodel = scoped(AuditEntry)
-    grants = {R.AUDIT_ADMIN: READ}
+    datamodel = scoped(AuditEntry, "link", "unit")
+    grants = {R.AUDIT_ADMIN: READ | {"can_export"}}
     list_title = _l("Audit entries")
+    list_template = "audit/list.html"
     list_columns = [
         "recorded_at",
         "actor_name",
@@ -44,17 +68,31 @@ class AuditView(RecordView):
         "object_type",
         "object_id",
         "reason",
+        "number",
     ]
-    search_columns = ["recorded_at", "actor_name", "action", "object_type", "object_id"]
-    order_columns = ["recorded_at", "actor_name", "action", "object_type"]
+    search_columns = [
+        "recorded_at",
+        "actor_name",
+        "unit",
+        "role",
+        "action",
+        "object_type",
+        "object_id",
+        "address",
+        "reason",
+    ]
+    order_columns = ["recorded_at"]
     label_columns = {
         "recorded_at": _l("Recorded at"),
         "actor_name": _l("Who"),
+        "unit": _l("Unit"),
         "role": _l("Role"),
         "action": _l("Action"),
-        "object_type": _l("Object"),
+        "object_type": _l("Object of the action"),
         "object_id": _l("Number of the object"),
+        "address": _l("Network address"),
         "reason": _l("Reason"),
+        "number": _l("Number in the chain"),
     }
     formatters_columns = {
         "recorded_at": show_instant,
@@ -63,10 +101,21 @@ class AuditView(RecordView):
         "object_type": names.name_object,
     }
     search_form_extra_fields = {
+        "role": SelectField(
+            _l("Role"), choices=lambda: [(role.value, name_of(role)) for role in R]
+        ),
         "action": SelectField(_l("Action"), choices=lambda: names.choices_of(names.ACTIONS)),
-        "object_type": SelectField(_l("Object"), choices=lambda: names.choices_of(names.OBJECTS)),
+        "object_type": SelectField(
+            _l("Object of the action"), choices=lambda: names.choices_of(names.OBJECTS)
+        ),
     }
     record_template = "audit/show.html"
+
+    def _init_properties(self) -> None:
+        super()._init_properties()
+        filters = self.__dict__["_shared_filters"]
+        for known in (filters._search_filters, filters._all_filters):
+            known["role"] = [FilterHasRole("role", self.datamodel)]
 
     def record_title(self, row: AuditEntry) -> str:
         """What was done."""
@@ -75,28 +124,84 @@ class AuditView(RecordView):
 
     def facts(self, row: AuditEntry) -> list[tuple[Any, Any]]:
         """Who, when, where, why."""
-        unit = db.session.get(Unit, row.unit_id) if row.unit_id else None
         return [
             (_("Recorded at"), show_instant(row.recorded_at)),
             (_("In the portal's time"), show_instant(row.at)),
             (_("Who"), row.actor_name),
             (_("Role"), show_role_names(row.role)),
-            (_("Unit"), str(unit or "")),
+            (_("Unit"), str(row.unit or "")),
             (_("Network address"), row.address),
             (_("Reason"), row.reason),
         ]
 
     def record_context(self, row: AuditEntry) -> dict[str, Any]:
-        """Before and after, readable, as far as the reader may see the fields of that row."""
-        names = hidden_in_history(self.actor, row.object_type, row.object_id)
+        """Before and after, readable, as far as the reader may see the fields of that row; the
+        place in the chain."""
+        covered = hidden_in_history(self.actor, row.object_type, row.object_id)
+        before, after = (
+            cover(each, covered, hidden=str(HIDDEN)) for each in (row.before, row.after)
+        )
         return {
-            "before": _pretty(cover(row.before, names, hidden=str(HIDDEN))),
-            "after": _pretty(cover(row.after, names, hidden=str(HIDDEN))),
+            "lines": differences(before, after),
+            "place": place_of(row),
+            "history": f"/audit/list/?{urlencode(_same_object(self, row))}",
         }
 
+    @expose("/export", methods=["POST"])
+    @has_access
+    def export(self) -> Any:
+        """What is filtered, as an Excel file; the export is an entry itself."""
+        filters = self._filters
+        filters.clear_filters()
+        request.args = ImmutableMultiDict(
+            [pair for pair in request.args.items(multi=True) if self._is_usable(*pair)]
+        )
+        get_filter_args(filters)
+        asked = mask(" ".join(f"{key[7:]}={value}" for key, value in request.args.items()))
+        try:
+            rows = self._rows_to_export(filters)
+        except DomainError as error:
+            flash(explain(error), "danger")
+            return redirect(f"{self.path('list/')}?{request.query_string.decode()}", 303)
+        with unit_of_work():
+            audit.record(
+                "export_audit",
+                audit.Subject("AuditEntry"),
+                actor=self.actor,
+                now=clock.now(),
+                after={"rows": len(rows), "filter": asked[:500]},
+            )
+        return send_file(
+            BytesIO(write_workbook(rows, self.actor)),
+            mimetype=XLSX,
+            as_attachment=True,
+            download_name=f"{_('Audit entries')}.xlsx",
+            max_age=0,
+        )
 
-def _pretty(value: Any) -> str:
-    return "" if value is None else json.dumps(value, ensure_ascii=False, indent=2)
+    def _rows_to_export(self, filters: Any) -> list[AuditEntry]:
+        joined = filters.get_joined_filters(self._base_filters)
+        count, rows = self.datamodel.query(
+            joined, "id", "desc", page=0, page_size=MOST_EXPORTED + 1
+        )
+        if count > MOST_EXPORTED:
+            raise RuleViolation(
+                N_("These are more than %(limit)s entries. Narrow the time or another filter."),
+                limit=MOST_EXPORTED,
+            )
+        if not rows:
+            raise RuleViolation(N_("Nothing fits this filter, so there is nothing to export."))
+        return rows
+
+
+def _same_object(view: AuditView, row: AuditEntry) -> dict[str, str]:
+    """The arguments of the list that keep the entries about the same object."""
+    available = view._filters.get_search_filters()
+    found = {}
+    for column in ("object_type", "object_id"):
+        place = next(n for n, each in enumerate(available[column]) if each.arg_name == "eq")
+        found[f"_flt_{place}_{column}"] = getattr(row, column)
+    return found
 
 
 class PersonalDataView(RecordView):

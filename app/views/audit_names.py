@@ -60,6 +60,7 @@ ACTIONS: Mapping[str, str] = {
     "enter_own_code": N_("Own code of a unit entered"),
     "excuse_late_call": N_("Ground for a late call entered"),
     "export_accounts": N_("Accounts exported"),
+    "export_audit": N_("Audit entries exported"),
     "extend_publicity": N_("Publicity lengthened"),
     "file_authority": N_("Review authority filed"),
     "file_result": N_("Results filed"),
@@ -133,6 +134,7 @@ ACTIONS: Mapping[str, str] = {
 OBJECTS: Mapping[str, str] = {
     "Account": N_("Account"),
     "Application": N_("Application"),
+    "AuditEntry": N_("Audit entry"),
     "AuthorityFiling": N_("Authority filing"),
     "BackgroundJob": N_("Background job"),
     "CallForApplications": N_("Call for applications"),

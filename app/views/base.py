@@ -34,6 +34,7 @@ from app.security.guard import field_names, veil, visible_fields
 from app.security.guard import may as may_do
 from app.security.scope import ScopedInterface, ScopeError, is_written_by_hand, root_of
 from app.security.veil import formatted, unveiled
+from app.views.instant_filters import PortalFilterConverter
 from app.views.widgets import PortalModelConverter, PortalSearchWidget
 
 log = logging.getLogger(__name__)
@@ -374,5 +375,6 @@ class PortalModelView(ModelView):
 def scoped(model: type, *eager: str) -> ScopedInterface:
     """The data model of a screen, with the relations its list shows loaded per page."""
     interface = ScopedInterface(model)
+    interface.filter_converter_class = PortalFilterConverter
     interface.eager = eager
     return interface

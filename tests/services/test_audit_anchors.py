@@ -15,12 +15,14 @@ from sqlalchemy import select, text
 from app import settling
 from app.extensions import db, unit_of_work
 from app.jobs import sweeping
+from app.logs import mask
 from app.models import AuditAnchor, JobRun
 from app.services import audit, audit_chain
 from app.services.actors import SYSTEM
 from app.services.audit_anchors import (
     AnchorKeys,
     ChainShrankError,
+    _for_the_log,
     anchor_head,
     read_anchors,
 )
@@ -179,7 +181,8 @@ def test_nothing_is_anchored_once_an_anchored_head_is_gone(own_app: Flask, tmp_p
     with own_app.app_context():
         lines = anchored(file)
         unprotect("audit_link", "audit_entry")
-        db.session.execute(text("DELETE FROM audit_link WHERE number = :n"), {"n": 4})
+        last = {"number": audit_chain.head()[0]}
+        db.session.execute(text("DELETE FROM audit_link WHERE number = :number"), last)
         db.session.commit()
         with pytest.raises(ChainShrankError):
             anchor(file, 9)
@@ -237,6 +240,19 @@ def test_sweep_and_the_minutes_job_both_anchor(own_app: Flask, tmp_path: Path) -
         write()
         assert sweeping.anchor_audit() == {"found": 1, "changed": 1}
         assert len(list(read_anchors(file, KEYS))) == 2
+
+
+def test_head_in_the_log_survives_the_masking_of_numbers(
+    own_app: Flask, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with own_app.app_context(), caplog.at_level("INFO", "app.services.audit_anchors"):
+        lines = anchored(tmp_path / "heads.jsonl", 2)
+    logged = [record.getMessage().removeprefix("audit head ") for record in caplog.records]
+    assert [mask(line).replace(":", "") for line in logged] == [
+        line.replace(":", "") for line in lines
+    ]
+    digits = {"hash": "1" * 64, "previous": "13800138000" * 5 + "123456789", "number": 1}
+    assert mask(_for_the_log(digits)) == _for_the_log(digits)
 
 
 def test_file_that_cannot_be_written_stops_nothing_else(own_app: Flask, tmp_path: Path) -> None:
