@@ -77,11 +77,8 @@ def answer_not_found(_error: NoResultFound) -> Any:
 
 def answer_csrf_error(_error: CSRFError) -> Any:
     """A form from an ended session; what was typed stays on the page and can be sent again."""
-    message = _(
-        "The page was open too long or your sign-in has ended; nothing was saved yet. Go back, "
-        "reload and try again."
-    )
-    return offer_again(400, "form_expired", message)
+    message = _("The page was open too long or your sign-in has ended; nothing was saved yet.")
+    return offer_again(400, "form_expired", message, _("Go back, reload and try again."))
 
 
 def answer_ended_session(error: SessionEndedError) -> Any:
@@ -96,14 +93,14 @@ def answer_too_often(error: TooManyRequestsError) -> Any:
     return offer_again(error.http_status, error.code, explain(error))
 
 
-def offer_again(status: int, code: str, message: str) -> Any:
+def offer_again(status: int, code: str, message: str, otherwise: str = "") -> Any:
     """A refusal with the values that were typed and a button that sends them with a new token.
 
     Only where the browser says that a page of this site has sent them; passwords, codes and files
     are not repeated.
     """
     if wants_json() or not was_sent_by_a_page_here():
-        return respond(status, code, message)
+        return respond(status, code, f"{message} {otherwise}".strip())
     typed = [
         (name, value)
         for name, values in request.form.lists()

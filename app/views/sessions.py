@@ -14,6 +14,7 @@ from flask_login import current_user
 
 from app import clock
 from app.domain.errors import DomainError
+from app.domain.workflow import ActorRole
 from app.extensions import unit_of_work
 from app.messages import explain
 from app.security.actors import current_actor
@@ -47,10 +48,12 @@ class OwnSessionsView(BaseView):
     def home(self) -> Any:
         """List one's own open sign-ins, the one used last first."""
         found = list_sessions(g.user, now=clock.real_now(), idle=idle_limit())
+        is_applicant = current_actor().roles == {ActorRole.APPLICANT}
         rows = [(row, f"{in_words(row.browser)} · {in_words(row.system)}") for row in found]
         return self.render_template(
             "account/sessions.html",
             title=_("Sign-ins and devices"),
+            page_layout=f"layout/{'public' if is_applicant else 'base'}.html",
             rows=rows,
             here=session["handle"],
             idle_minutes=current_app.config["IDLE_MINUTES"],
