@@ -135,6 +135,7 @@ OBJECTS: Mapping[str, str] = {
     "Account": N_("Account"),
     "Application": N_("Application"),
     "AuditEntry": N_("Audit entry"),
+    "AuditLink": N_("Link of the audit log's chain"),
     "AuthorityFiling": N_("Authority filing"),
     "BackgroundJob": N_("Background job"),
     "CallForApplications": N_("Call for applications"),
