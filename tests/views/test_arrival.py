@@ -42,7 +42,8 @@ def test_anybody_else_is_not_believed(app: Flask) -> None:
 
 def test_wait_in_the_queue_does_not_count_against_anyone(app: Flask) -> None:
     _address, wait = ask(app, "10.1.2.3", **{"X-Request-Start": start(5)})
-    assert timedelta(seconds=5) <= wait < timedelta(seconds=8)
+    rounding = timedelta(milliseconds=1)  # the proxy writes thousandths
+    assert timedelta(seconds=5) - rounding <= wait < timedelta(seconds=30)
 
 
 @pytest.mark.parametrize("header", ["", "t=abc", "1659690000.000", -30, 90])
