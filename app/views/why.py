@@ -21,7 +21,7 @@ from app.security import reasons
 from app.security.guard import REACH_WORDS, Action, Grant
 from app.security.reasons import Answer, Part, Question, RoleReason
 from app.views import forms as f
-from app.views.audit_names import name_object
+from app.views.audit_names import OBJECTS, name_object
 from app.views.base import ALL, PortalView
 from app.views.labels import name_of
 from app.views.menu import add_screen
@@ -47,6 +47,7 @@ ACTION_WORDS = {
 TABLE_WORDS = {
     "ApplicationVersion": N_("Submitted version of an application"),
     "AuditEntry": N_("Audit entry"),
+    "AuditLink": N_("Link of the audit chain"),
     "CorrectionRequest": N_("Correction request"),
     "Division": N_("Division"),
     "HolidayDay": N_("Holiday"),
@@ -145,9 +146,14 @@ def table_name(model: type) -> str:
     return str(_(TABLE_WORDS[word])) if word in TABLE_WORDS else name_object(word)
 
 
+def has_name(model: type) -> bool:
+    """Whether a table has a name in words; a test asks for one."""
+    return model.__name__ in {*TABLE_WORDS, *OBJECTS}
+
+
 def table_choices() -> list[tuple[str, str]]:
     """The kinds of records, by name."""
-    found = [(model.__name__, table_name(model)) for model in reasons.tables()]
+    found = [(m.__name__, table_name(m)) for m in reasons.tables() if has_name(m)]
     return [("", str(_("By the address above"))), *sorted(found, key=lambda pair: pair[1])]
 
 

@@ -319,16 +319,20 @@ def calls_in(path: Path) -> Iterator[tuple[str, int]]:
                 yield f"datamodel.{node.func.attr}", node.lineno
 
 
+THROUGH_CELLS = {"audit.py datamodel.query"}
+"""Exports that take the rows of the list from the data model and their values from `cells()`."""
+
+
 def test_no_view_loads_a_row_behind_the_guard() -> None:
     """Pages get their record from `_readable()`, which covers hidden fields; only base.py and the
     picker's field ask the data model."""
     found = {
-        f"{path.name}:{line}"
+        f"{path.name} {name}"
         for path in VIEWS.glob("*.py")
-        for name, line in calls_in(path)
+        for name, _line in calls_in(path)
         if name in {"datamodel.get", "datamodel.query"} and path.name != "base.py"
     }
-    assert found == set()
+    assert found == THROUGH_CELLS
 
 
 @pytest.mark.parametrize("method", ["_list", "_show", "_edit", "_add", "action", "action_post"])
