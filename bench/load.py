@@ -21,6 +21,9 @@ class Timings:
         """How many were done a second."""
         return len(self.seconds) / self.total
 
+    def __add__(self, other: Timings) -> Timings:
+        return Timings(self.seconds + other.seconds, self.total + other.total)
+
     def quantile(self, share: float) -> float:
         """The time within which this share was done: quantile(0.99) is p99."""
         ordered = sorted(self.seconds)
