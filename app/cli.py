@@ -26,6 +26,7 @@ from app.services import (
     accounts,
     database_rights,
     demo,
+    dormancy,
     founding,
     invariants,
     key_rotation,
@@ -148,6 +149,18 @@ def found_account(role: str, login: str, name: str, document_number: str, phone:
         digest = accounts.identity_hash(document_number)
         created = founding.appoint_founder(founder, digest, now=clock.now())
     click.echo(f"{login}: open /activate/ with the code {created.activation_code}")
+
+
+@found_group.command("reactivate")
+@click.argument("login")
+@click.option("--reason", prompt="Reason", help="Kept in the audit log.")
+@with_appcontext
+@in_words
+def reactivate(login: str, reason: str) -> None:
+    """Reactivate the security administrator LOGIN, suspended because nobody used the account."""
+    with unit_of_work():
+        dormancy.reactivate_security_admin(login, reason, now=clock.real_now())
+    click.echo(f"{login} may sign in again")
 
 
 @click.group("demo")

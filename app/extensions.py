@@ -48,6 +48,19 @@ def audit_signing_key() -> str:
 
 
 @contextmanager
+def trusted_writes() -> Iterator[None]:
+    """Let flushes pass the row guard, which knows people only: the seed and the clock write what no
+    person of the request may, whoever set them going."""
+    session: Session = db.session()
+    before = session.info.get("trusted", False)
+    session.info["trusted"] = True
+    try:
+        yield
+    finally:
+        session.info["trusted"] = before
+
+
+@contextmanager
 def unit_of_work() -> Iterator[Session]:
     """One database transaction: commit at the end, roll back on any error."""
     session: Session = db.session()

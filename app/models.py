@@ -61,10 +61,14 @@ from app.domain.terms import (
     PublicityKind,
     ReturnTarget,
     RowOutcome,
+    SampleState,
+    SignatureState,
+    SignedAct,
     SpecialtyOrigin,
     TitleLevel,
     TransferState,
     UnitKind,
+    UnusualKind,
     WithdrawalState,
 )
 from app.domain.workflow import Action, ActorRole, State
@@ -291,6 +295,10 @@ class Account(User):
     password_changed_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     activated_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     real_name_verified_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    suspended_at: Mapped[datetime | None] = mapped_column(
+        TZDateTime, comment="a staff account nobody has used for long (等保三级)"
+    )
+    reactivated_at: Mapped[datetime | None] = mapped_column(TZDateTime)
     session_stamp: Mapped[int] = mapped_column(Integer, default=0)
     is_demo: Mapped[bool] = mapped_column(Boolean, default=False)
     origin: Mapped[AccountOrigin] = mapped_column(
@@ -415,6 +423,128 @@ class CreditRecord(HasId, HasCreatedAt, Model):
     until_on: Mapped[date] = mapped_column(Date)
 
     person: Mapped[Person] = relationship()
+
+
+class AccountProof(HasId, HasCreatedAt, Model):
+    """在职证明: a file that shows that the owner of an account works for the unit (rules E8)."""
+
+    __tablename__ = "account_proof"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"), index=True)
+    file_sha256: Mapped[str] = mapped_column(ForeignKey("stored_file.sha256"))
+    filename: Mapped[str] = mapped_column(String(200))
+    uploaded_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    uploaded_at: Mapped[datetime] = mapped_column(TZDateTime)
+
+    file: Mapped[StoredFile] = relationship()
+
+
+class AccountSample(HasId, HasCreatedAt, Model):
+    """账号抽查: accounts created in a period, drawn with a stored seed (rules E8)."""
+
+    __tablename__ = "account_sample"
+    __table_args__ = (CheckConstraint("period_to >= period_from", name="period_in_order"),)
+
+    unit_id: Mapped[int] = mapped_column(
+        ForeignKey("unit.id"), index=True, comment="the HRSS department that draws"
+    )
+    period_from: Mapped[date] = mapped_column(Date)
+    period_to: Mapped[date] = mapped_column(Date)
+    algorithm: Mapped[str] = mapped_column(String(40))
+    seed: Mapped[str] = mapped_column(String(80))
+    candidates: Mapped[list[int]] = mapped_column(JSONB)
+    candidates_hash: Mapped[str] = mapped_column(String(64))
+    drawn_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    drawn_at: Mapped[datetime] = mapped_column(TZDateTime)
+
+    unit: Mapped[Unit] = relationship()
+    drawn_by: Mapped[Account] = relationship()
+    items: Mapped[list[AccountSampleItem]] = relationship(
+        back_populates="sample", order_by="AccountSampleItem.position"
+    )
+
+
+class AccountSampleItem(HasId, HasVersion, Model):
+    """One account of a sample, and what came of it."""
+
+    __tablename__ = "account_sample_item"
+    __table_args__ = (
+        UniqueConstraint("sample_id", "account_id"),
+        CheckConstraint("(state = 'open') = (decided_at IS NULL)", name="decided_if_so"),
+    )
+
+    sample_id: Mapped[int] = mapped_column(ForeignKey("account_sample.id"), index=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    position: Mapped[int] = mapped_column(Integer)
+    state: Mapped[SampleState] = mapped_column(word(SampleState), default=SampleState.OPEN)
+    note: Mapped[str] = mapped_column(Text, default="")
+    decided_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+
+    sample: Mapped[AccountSample] = relationship(back_populates="items")
+    account: Mapped[Account] = relationship(foreign_keys=[account_id])
+
+
+class UnusualCreation(HasId, HasCreatedAt, Model):
+    """异常创建: a unit created unusually many accounts in a day or a year (rules E8)."""
+
+    __tablename__ = "unusual_creation"
+    __table_args__ = (
+        UniqueConstraint("unit_id", "kind", "on"),
+        CheckConstraint("(cleared_at IS NULL) = (clear_reason = '')", name="reason_if_cleared"),
+    )
+
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    kind: Mapped[UnusualKind] = mapped_column(word(UnusualKind))
+    on: Mapped[date] = mapped_column(Date, comment="the day, or the first of the year")
+    count: Mapped[int] = mapped_column(Integer)
+    limit: Mapped[int] = mapped_column(Integer)
+    flagged_at: Mapped[datetime] = mapped_column(TZDateTime)
+    cleared_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    cleared_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    clear_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+    unit: Mapped[Unit] = relationship()
+    cleared_by: Mapped[Account | None] = relationship()
+
+
+class MisconductFinding(HasId, HasCreatedAt, Model):
+    """弄虚作假: an account was created for somebody of another unit (Annex 3, rules E8)."""
+
+    __tablename__ = "misconduct_finding"
+    __table_args__ = (
+        Index(
+            "uq_misconduct_finding_in_force",
+            "account_id",
+            unique=True,
+            postgresql_where=text("lifted_at IS NULL"),
+        ),
+        CheckConstraint("(lifted_at IS NULL) = (lift_reason = '')", name="reason_if_lifted"),
+        CheckConstraint("lifted_by_id IS NULL OR lifted_by_id <> found_by_id", name="two_people"),
+    )
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    unit_id: Mapped[int] = mapped_column(
+        ForeignKey("unit.id"), index=True, comment="whose account it was: entered against it"
+    )
+    finding: Mapped[str] = mapped_column(Text)
+    is_person_at_fault: Mapped[bool] = mapped_column(Boolean)
+    disqualified: Mapped[list[int]] = mapped_column(JSONB, default=list)
+    credit_record_id: Mapped[int | None] = mapped_column(ForeignKey("credit_record.id"))
+    found_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    found_at: Mapped[datetime] = mapped_column(TZDateTime)
+    lifted_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    lifted_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    lift_reason: Mapped[str] = mapped_column(Text, default="")
+
+    account: Mapped[Account] = relationship(foreign_keys=[account_id])
+    person: Mapped[Person] = relationship()
+    unit: Mapped[Unit] = relationship()
+    credit_record: Mapped[CreditRecord | None] = relationship()
+    found_by: Mapped[Account] = relationship(foreign_keys=[found_by_id])
+    lifted_by: Mapped[Account | None] = relationship(foreign_keys=[lifted_by_id])
 
 
 # --------------------------------------------------------------------------- titles, series,
@@ -1474,6 +1604,56 @@ class MilestoneExtension(HasId, HasCreatedAt, Model):
 
     committee: Mapped[Committee] = relationship()
     plan_line: Mapped[PlanLine] = relationship()
+
+
+class SignatureRequest(HasId, HasCreatedAt, HasVersion, Model):
+    """两人确认: asked for by one person of the province, approved by another (A9, row 21)."""
+
+    __tablename__ = "signature_request"
+    __table_args__ = (
+        CheckConstraint(
+            "(act = 'reschedule' AND plan_line_id IS NOT NULL AND application_id IS NULL) OR "
+            "(act = 'reinstate' AND application_id IS NOT NULL AND plan_line_id IS NULL)",
+            name="one_subject",
+        ),
+        CheckConstraint("state <> 'approved' OR decided_by_id <> asked_by_id", name="two_people"),
+        CheckConstraint("(state = 'asked') = (decided_at IS NULL)", name="decided_if_so"),
+        Index(
+            "uq_signature_request_plan_line",
+            "plan_line_id",
+            unique=True,
+            postgresql_where=text("state = 'asked'"),
+        ),
+        Index(
+            "uq_signature_request_application",
+            "application_id",
+            unique=True,
+            postgresql_where=text("state = 'asked'"),
+        ),
+    )
+
+    act: Mapped[SignedAct] = mapped_column(word(SignedAct))
+    plan_line_id: Mapped[int | None] = mapped_column(ForeignKey("plan_line.id"))
+    application_id: Mapped[int | None] = mapped_column(ForeignKey("application.id"))
+    subject_version: Mapped[int] = mapped_column(
+        Integer, comment="of the row when it was asked about; a changed row is asked about anew"
+    )
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    reason: Mapped[str] = mapped_column(Text)
+    state: Mapped[SignatureState] = mapped_column(
+        word(SignatureState), default=SignatureState.ASKED
+    )
+    asked_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))
+    asked_at: Mapped[datetime] = mapped_column(TZDateTime)
+    expires_at: Mapped[datetime] = mapped_column(TZDateTime)
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    decision_note: Mapped[str] = mapped_column(Text, default="")
+
+    plan_line: Mapped[PlanLine | None] = relationship()
+    application: Mapped[Application | None] = relationship()
+    asked_by: Mapped[Account] = relationship(foreign_keys=[asked_by_id])
+    decided_by: Mapped[Account | None] = relationship(foreign_keys=[decided_by_id])
 
 
 class ReviewMeeting(HasId, HasCreatedAt, HasVersion, Model):

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from app import clock
 from app.domain.errors import DomainError
-from app.extensions import audit_anchor_file, audit_signing_key, unit_of_work
+from app.extensions import audit_anchor_file, audit_signing_key, trusted_writes, unit_of_work
 from app.services import (
+    account_sampling,
+    dormancy,
     job_files,
     milestones,
     notifications,
     reminders,
+    second_signatures,
     sweeps,
     transfers,
     unit_moves,
@@ -60,6 +63,9 @@ def run_everything() -> dict[str, tuple[int, int]]:
     ran = {name: run_sweep(name) for name in sweeps.FINDERS}
     ran["transfers"] = run_once(transfers.settle_due)
     ran["unit_moves"] = run_once(unit_moves.expire_due)
+    ran["signatures"] = run_once(second_signatures.expire_due)
+    ran["unusual_accounts"] = run_once(account_sampling.flag_unusual)
+    ran["dormancy"] = run_once(dormancy.suspend_dormant, now=clock.real_now())
     ran["outbox"] = run_once(notifications.deliver_outbox)
     ran["reminders"] = run_once(reminders.remind)
     ran["milestones"] = run_once(milestones.watch)
@@ -92,10 +98,10 @@ def _try_to_anchor() -> tuple[int, int]:
         return 1, 0
 
 
-def run_once(work: Callable[..., int]) -> tuple[int, int]:
-    """(found, changed) of one piece of work, in one transaction."""
-    with unit_of_work():
-        count = work(now=clock.now())
+def run_once(work: Callable[..., int], *, now: datetime | None = None) -> tuple[int, int]:
+    """(found, changed) of one piece of work, in one transaction; business time if none is given."""
+    with trusted_writes(), unit_of_work():
+        count = work(now=now or clock.now())
     return count, count
 
 

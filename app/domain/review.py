@@ -313,6 +313,14 @@ def hash_candidates(candidates: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(candidates)).encode()).hexdigest()
 
 
+def rank_by_draw(candidates: Sequence[str], seed: str) -> tuple[str, list[str]]:
+    """Return the hash of the candidate list and its order by algorithm sha256-rank/1."""
+    candidates_hash = hash_candidates(candidates)
+    prefix = f"{DRAW_ALGORITHM}\n{seed}\n{candidates_hash}\n"
+    ranked = sorted(candidates, key=lambda each: hashlib.sha256((prefix + each).encode()).digest())
+    return candidates_hash, ranked
+
+
 def draw_panel(candidates: Sequence[str], *, size: int, reserves: int, seed: str) -> PanelDraw:
     """Draw members and reserves from the pool, the same way every time (R12, M2).
 
@@ -339,9 +347,7 @@ def draw_panel(candidates: Sequence[str], *, size: int, reserves: int, seed: str
             needed=size + reserves,
             given=len(candidates),
         )
-    candidates_hash = hash_candidates(candidates)
-    prefix = f"{DRAW_ALGORITHM}\n{seed}\n{candidates_hash}\n"
-    ranked = sorted(candidates, key=lambda each: hashlib.sha256((prefix + each).encode()).digest())
+    candidates_hash, ranked = rank_by_draw(candidates, seed)
     return PanelDraw(
         DRAW_ALGORITHM,
         seed,

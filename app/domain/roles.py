@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from app.domain.errors import NotPermittedError, RuleViolation
+from app.domain.errors import ConflictError, NotPermittedError, RuleViolation
 from app.domain.messages import N_
 from app.domain.routing import UnitRef
 from app.domain.terms import UnitKind
@@ -38,11 +38,15 @@ _STAFF: Final = frozenset(
 )
 
 GRANTABLE: Final = {
-    R.SECURITY_ADMIN: ADMINISTRATORS | {R.PROVINCE_HRSS, R.SUPERVISOR},
+    R.SECURITY_ADMIN: frozenset({R.SYSTEM_ADMIN, R.AUDIT_ADMIN, R.PROVINCE_HRSS, R.SUPERVISOR}),
     R.PROVINCE_HRSS: _STAFF,
     R.UNIT_ADMIN: frozenset({R.UNIT_HANDLER}),
 }
-"""What each role may grant and take away; every other role grants nothing."""
+"""What each role may grant and take away; every other role grants nothing.
+
+No role grants itself: a further security administrator is appointed on the machine, by the
+operator (`./portal found account`), so that nobody inside the portal multiplies the own power.
+"""
 
 MANAGED: Final = {
     R.SECURITY_ADMIN: ADMINISTRATORS | {R.PROVINCE_HRSS, R.SUPERVISOR} | _STAFF,
@@ -122,6 +126,17 @@ def require_roles_fit(roles: frozenset[ActorRole], unit: UnitRef, *, has_person:
     if wrong:
         raise RuleViolation(
             N_("One of these roles does not fit the kind of the unit. Choose the unit's own role.")
+        )
+
+
+def require_not_last(role: ActorRole, *, others: int) -> None:
+    """Refuse to lock or take away the last administrator of a kind. Raises ConflictError."""
+    if role in ADMINISTRATORS and others == 0:
+        raise ConflictError(
+            N_(
+                "This is the last active administrator of its kind. Appoint another one first; "
+                "the portal must not be left without."
+            )
         )
 
 

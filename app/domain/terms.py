@@ -256,6 +256,39 @@ class MoveState(StrEnum):
     EXPIRED = "expired"
 
 
+class SampleState(StrEnum):
+    """抽查结果: of one account of a sample (rules E8)."""
+
+    OPEN = "open"
+    ASKED = "asked"
+    IN_ORDER = "in_order"
+    FINDING = "finding"
+
+
+class UnusualKind(StrEnum):
+    """What was counted when a unit was flagged (rules E8)."""
+
+    DAY = "day"
+    YEAR = "year"
+
+
+class SignedAct(StrEnum):
+    """What takes effect with a second signature only (rules A9, row 21)."""
+
+    RESCHEDULE = "reschedule"
+    REINSTATE = "reinstate"
+
+
+class SignatureState(StrEnum):
+    """第二人确认状态."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
 class MoveSide(StrEnum):
     """划转的一方: the present superior, the new one, the unit itself."""
 

@@ -10,7 +10,16 @@ from flask import current_app
 from app import clock, settling
 from app.extensions import db, unit_of_work
 from app.models import JobRun
-from app.services import milestones, notifications, reminders, transfers, unit_moves
+from app.services import (
+    account_sampling,
+    dormancy,
+    milestones,
+    notifications,
+    reminders,
+    second_signatures,
+    transfers,
+    unit_moves,
+)
 
 
 def sweep(name: str) -> dict[str, int]:
@@ -26,6 +35,25 @@ def settle_transfers() -> dict[str, int]:
 def expire_unit_moves() -> dict[str, int]:
     """End requests to move a unit that nobody has answered in time."""
     return _logged("unit_moves", lambda: settling.run_once(unit_moves.expire_due))
+
+
+def expire_signatures() -> dict[str, int]:
+    """Close requests for a second signature nobody has decided in time."""
+    return _logged("signatures", lambda: settling.run_once(second_signatures.expire_due))
+
+
+def flag_unusual_accounts() -> dict[str, int]:
+    """Flag units that have created unusually many accounts."""
+    return _logged("unusual_accounts", lambda: settling.run_once(account_sampling.flag_unusual))
+
+
+def suspend_dormant() -> dict[str, int]:
+    """Suspend staff accounts nobody has used for long; on the real clock."""
+
+    def work() -> tuple[int, int]:
+        return settling.run_once(dormancy.suspend_dormant, now=clock.real_now())
+
+    return _logged("dormancy", work)
 
 
 def deliver() -> dict[str, int]:

@@ -246,9 +246,8 @@ read(
     also=True,
 )
 for table in (m.Account, m.PersonnelAffiliation):
-    read(table, EVERYTHING, R.PROVINCE_HRSS, *ADMINISTRATORS)
+    read(table, EVERYTHING, R.PROVINCE_HRSS, R.SECURITY_ADMIN)
     read(table, subtree(table.unit_id), *NODE_STAFF)
-read(m.Account, EVERYTHING, R.SYSTEM_ADMIN, R.AUDIT_ADMIN, fields=but("person", "shown_login"))
 read(m.Person, EVERYTHING, R.PROVINCE_HRSS)
 read(m.UnitMove, EVERYTHING, R.PROVINCE_HRSS)
 read(
@@ -583,6 +582,12 @@ read(
     R.COMMITTEE_OFFICE,
     R.APPLICANT,
 )
+for table in (m.AccountProof, m.AccountSample, m.UnusualCreation, m.MisconductFinding):
+    read(table, EVERYTHING, R.PROVINCE_HRSS)
+    read(table, subtree(table.unit_id), R.HRSS)
+for table in (m.AccountProof, m.MisconductFinding):
+    read(table, subtree(table.unit_id), *UNIT_STAFF, R.COMPETENT_DEPARTMENT)
+read(m.SignatureRequest, EVERYTHING, R.PROVINCE_HRSS)
 read(m.MilestoneExtension, EVERYTHING, R.PROVINCE_HRSS)
 read(
     m.MilestoneExtension,
@@ -606,12 +611,17 @@ write(m.UnitMove, anything, R.PROVINCE_HRSS)
 write(m.UnitMove, _side_of_move, *NODE_STAFF)
 write(m.PersonTransfer, anything, R.PROVINCE_HRSS)
 write(m.PersonTransfer, _party, *NODE_STAFF, R.APPLICANT)
+write(m.SignatureRequest, anything, R.PROVINCE_HRSS)
 for table in (m.Series, m.ProfessionalTitle, m.SpecialtyGroup, m.Specialty, m.EvaluationPlan):
     write(table, anything, R.PROVINCE_HRSS)
 for table in (m.PlanLine, m.PlanLineRevision, m.PlanCategory, m.PlanCategorySeries):
     write(table, anything, R.PROVINCE_HRSS)
 for table in (m.HolidayYear, m.HolidayDay, m.Parameter):
     write(table, anything, R.SYSTEM_ADMIN, R.PROVINCE_HRSS)
+for table in (m.AccountSample, m.UnusualCreation, m.MisconductFinding):
+    write(table, anything, R.PROVINCE_HRSS)
+    write(table, _below, R.HRSS, reach=Reach.SUBTREE)
+write(m.AccountProof, _below, *NODE_STAFF, R.PROVINCE_HRSS, reach=Reach.SUBTREE)
 for table in (m.ReasonCode, m.Dictionary, m.DictionaryEntry):
     write(table, anything, R.SYSTEM_ADMIN, R.PROVINCE_HRSS)
 write(m.SpecialtyProposal, anything, R.PROVINCE_HRSS)

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import Role
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.crypto import keyring
 from app.domain.accounts import (
@@ -27,8 +27,10 @@ from app.domain.errors import (
 from app.domain.messages import N_
 from app.domain.plan import is_account_creation_late
 from app.domain.roles import (
+    ADMINISTRATORS,
     may_manage,
     require_may_grant,
+    require_not_last,
     require_roles_fit,
     roles_of_unit_account,
 )
@@ -37,7 +39,7 @@ from app.domain.terms import AccountKind, ApplicantKind
 from app.domain.transfers import roles_after_leaving
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.models import Account, EvaluationPlan, Person, Unit
+from app.models import Account, EvaluationPlan, MisconductFinding, Person, Unit
 from app.services.activation_codes import (
     give_activation_code,
     initial_password,
@@ -54,6 +56,9 @@ from app.services.audit import record
 from app.services.people import PersonDraft, find_person, register_person, require_phone
 from app.services.sessions import end_sessions
 from app.services.texts import phone_of, send_sms
+
+ADMINISTRATORS_LOCK = 0x5F41444D
+"""Key of the lock under which administrators are counted."""
 
 ROLE_NAMES = {role.value: role for role in ActorRole}
 
@@ -327,6 +332,7 @@ def _set_roles(
     if account.unit is not None:
         has_person = account.person_id is not None
         require_roles_fit(wanted, _ref(account.unit), has_person=has_person)
+    require_administrators_left(account, roles_of(account) - wanted)
     before = sorted(role.value for role in roles_of(account))
     foreign = [role for role in account.roles if role.name not in ROLE_NAMES]
     account.roles = _role_rows(wanted) + foreign
@@ -404,12 +410,50 @@ def set_active(
         )
     if account.active == is_active:
         return account
+    if is_active and _is_found_misconduct(account.id):
+        raise ConflictError(
+            N_(
+                "Misconduct has been established about this account. The finding has to be lifted "
+                "first, by another person of the HRSS department."
+            )
+        )
+    if not is_active:
+        require_administrators_left(account, roles_of(account))
     action = "enable_account" if is_active else "disable_account"
     record(action, account, actor=actor, now=now, reason=reason.strip())
     account.active = is_active
     end_sessions(account.id)
     db.session.flush()
     return account
+
+
+def _is_found_misconduct(account_id: int) -> bool:
+    return bool(
+        db.session.scalar(
+            select(MisconductFinding.id).where(
+                MisconductFinding.account_id == account_id, MisconductFinding.lifted_at.is_(None)
+            )
+        )
+    )
+
+
+def require_administrators_left(account: Account, lost: Iterable[ActorRole]) -> None:
+    """Refuse to let the last active administrator of a kind go.
+
+    One at a time: two that lock each other at the same moment would both be gone. Raises
+    ConflictError.
+    """
+    for role in sorted(frozenset(lost) & ADMINISTRATORS):
+        db.session.execute(select(func.pg_advisory_xact_lock(ADMINISTRATORS_LOCK)))
+        others = db.session.scalar(
+            select(func.count(Account.id)).where(
+                Account.id != account.id,
+                Account.active.is_(True),
+                Account.suspended_at.is_(None),
+                Account.roles.any(Role.name == role.value),
+            )
+        )
+        require_not_last(role, others=others or 0)
 
 
 def require_may_manage(account: Account, actor: Actor) -> None:
@@ -434,9 +478,16 @@ def is_managed_by(account: Account, actor: Actor) -> bool:
 
 
 def lock_account(account_id: int) -> Account:
-    """The account, locked until the transaction ends, read afresh."""
+    """The account, locked until the transaction ends, read afresh.
+
+    The weaker lock lets entries that refer to the account be written meanwhile: two administrators
+    who act on each other at once wait, and do not block each other for good.
+    """
     return db.session.get_one(
-        Account, account_id, with_for_update={"of": Account}, populate_existing=True
+        Account,
+        account_id,
+        with_for_update={"of": Account, "key_share": True},
+        populate_existing=True,
     )
 
 

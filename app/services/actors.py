@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from app.domain.four_eyes import Signer
 from app.domain.workflow import ActorRole
 
 
@@ -26,6 +27,11 @@ class Actor:
     def under(self, *roles: ActorRole) -> Actor:
         """The same account acting under these of its roles alone."""
         return replace(self, roles=self.roles & frozenset(roles))
+
+
+def signer_of(actor: Actor) -> Signer:
+    """The actor as one of two people who sign."""
+    return Signer(actor.account_id, actor.person_id)
 
 
 SYSTEM = Actor(account_id=None, name="system", roles=frozenset({ActorRole.SYSTEM}))

@@ -16,6 +16,7 @@ from app.services import (
     objections,
     policy_review,
     routing,
+    second_signatures,
     withdrawals,
 )
 from app.services.actors import Actor
@@ -36,6 +37,7 @@ CHECKS: dict[Action, Check] = {
     Action.REJECT: policy_review.check_conclude,
     Action.TRANSFER: policy_review.check_conclude,
     Action.WITHDRAW: withdrawals.check_withdraw,
+    Action.REINSTATE: second_signatures.require_none_open,
 }
 """What the process asks besides role, scope and guards; the services ask the same again."""
 

@@ -285,7 +285,7 @@ def revoke_certificate(
     def apply(application: Application, _state: State) -> None:
         certificate.revoked_at = now
         certificate.revocation_reason = text
-        _enter_credit_record(application, text, now)
+        enter_credit_record(application.person_id, application.id, text, now)
 
     transition(
         certificate.application_id,
@@ -308,9 +308,10 @@ def disqualify_application(
     actor: Actor,
     now: datetime,
     expected_version: int | None = None,
+    enters_credit_record: bool = True,
 ) -> Application:
     """Disqualify an application for fraud, from any state; a running publicity ends (rows 32,
-    38, R73).
+    38, R73). A finding of misconduct enters its own credit record, or none.
     """
     text = _require_finding(finding)
 
@@ -320,7 +321,8 @@ def disqualify_application(
                 publicity.closed_at = now
                 publicity.close_note = text
         end_step(application, at=now)
-        _enter_credit_record(application, text, now)
+        if enters_credit_record:
+            enter_credit_record(application.person_id, application.id, text, now)
 
     transition(
         application_id,
@@ -346,19 +348,23 @@ def _tell(kind: str, application: Application) -> list[tuple[str, int]]:
     return [(kind, account) for account in dict.fromkeys(told)]
 
 
-def _enter_credit_record(application: Application, finding: str, now: datetime) -> None:
+def enter_credit_record(
+    person_id: int, application_id: int | None, finding: str, now: datetime
+) -> CreditRecord:
+    """Bar a person from applying for the years the province has set (R29, R73)."""
     years = int(parameter("credit_record_years"))
     today = now.date()
     try:
         until = today.replace(year=today.year + years)
     except ValueError:  # 29 February
         until = today.replace(year=today.year + years, day=28)
-    db.session.add(
-        CreditRecord(
-            person_id=application.person_id,
-            application_id=application.id,
-            finding=finding,
-            from_on=today,
-            until_on=until,
-        )
+    row = CreditRecord(
+        person_id=person_id,
+        application_id=application_id,
+        finding=finding,
+        from_on=today,
+        until_on=until,
     )
+    db.session.add(row)
+    db.session.flush()
+    return row

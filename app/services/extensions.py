@@ -8,13 +8,14 @@ from sqlalchemy import func, select
 
 from app.domain.calendar import BEIJING, due_end_of
 from app.domain.errors import ConflictError, NotPermittedError, RuleViolation
+from app.domain.four_eyes import Signer, require_second_person, require_signer
 from app.domain.messages import N_
 from app.domain.terms import DueKind
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.models import Application, MilestoneExtension, PlanLine
+from app.models import Account, Application, MilestoneExtension, PlanLine
 from app.services import audit
-from app.services.actors import Actor
+from app.services.actors import Actor, signer_of
 
 MILESTONES = (DueKind.POLICY_REVIEW, DueKind.ONLINE_REVIEW)
 """The milestones of a committee; missing one never ends an application."""
@@ -72,6 +73,7 @@ def ask_extension(
 ) -> MilestoneExtension:
     """Record the first signature of an extension; it has no effect before the second."""
     _require_province(actor)
+    require_signer(signer_of(actor))
     line = db.session.get_one(PlanLine, plan_line_id)
     if milestone not in MILESTONES:
         raise RuleViolation(N_("Only a committee's own milestones can be extended. Choose one."))
@@ -110,10 +112,8 @@ def approve_extension(extension_id: int, *, actor: Actor, now: datetime) -> Mile
     )
     if row.approved_at is not None:
         raise ConflictError(N_("This extension has been approved already."))
-    if row.asked_by_id == actor.account_id:
-        raise NotPermittedError(
-            N_("An extension needs two people. Let a colleague of the province approve it.")
-        )
+    asker = db.session.get_one(Account, row.asked_by_id)
+    require_second_person(Signer(asker.id, asker.person_id), signer_of(actor))
     row.approved_by_id = actor.account_id
     row.approved_at = now
     _move_due_dates(row)

@@ -13,6 +13,7 @@ from sqlalchemy import exists, select
 
 from app.domain.deadlines import StepTimes, count_overdue_hours, find_overruns, is_overdue
 from app.domain.errors import ConflictError, RuleViolation
+from app.domain.four_eyes import Signer, require_second_person
 from app.domain.messages import N_
 from app.domain.terms import DueKind, LapseKind, ReturnTarget
 from app.domain.workflow import Action, State
@@ -26,7 +27,7 @@ from app.models import (
     Unit,
 )
 from app.services import facts, routing
-from app.services.actors import SYSTEM, Actor
+from app.services.actors import SYSTEM, Actor, signer_of
 from app.services.extensions import milestone_due_at
 from app.services.notifications import notify
 from app.services.transitions import (
@@ -247,27 +248,26 @@ def reinstate_application(
     reason_code: str,
     ground: str,
     due_at: datetime,
+    first: Signer,
     actor: Actor,
     now: datetime,
     expected_version: int | None = None,
-    idempotency_key: str | None = None,
 ) -> ApplicationEvent:
     """Bring a lapsed application back to the state before, with a new due date (row 21).
+
+    Two people: `first` has asked for it, the actor is another one (`second_signatures`).
 
     By the provincial HRSS department, on a written ground: system fault, rescheduled examination,
     a node's fault. `due_at` takes the place of the deadline that ended it: the receipt deadline,
     or the due date of the correction. Raises RuleViolation for a date that has passed or lies
     beyond the policy review, ConflictError when the person has another application this year.
     """
+    require_second_person(first, signer_of(actor))
 
     def decide(application: Application) -> Effects:
-        chosen = facts.require_reason_code("reinstate", reason_code)
-        text = facts.require_text(ground, N_("Enter the written ground of the reinstatement."))
-        before = application.state_before
-        if before is None:
-            raise ConflictError
-        _require_new_due(application, before, due_at, now)
-        _require_no_other(application)
+        before, chosen, text = require_reinstatable(
+            application, reason_code=reason_code, ground=ground, due_at=due_at, now=now
+        )
         event = last_lapse_event(application)
         data = event.data if event else {}
         if application.delivered_at is None and application.submitted_at is not None:
@@ -291,7 +291,7 @@ def reinstate_application(
         return Effects(
             guards=facts.compute_guards(application, now=now),
             reason=text,
-            data=chosen | {"due_at": due_at.isoformat()},
+            data=chosen | {"due_at": due_at.isoformat(), "first": first.account_id},
             holder_unit_id=data.get("holder_unit_id"),
             due=due,
             returned_to=ReturnTarget(returned_to) if returned_to else None,
@@ -312,8 +312,22 @@ def reinstate_application(
         now=now,
         decide=decide,
         expected_version=expected_version,
-        idempotency_key=idempotency_key,
     )
+
+
+def require_reinstatable(
+    application: Application, *, reason_code: str, ground: str, due_at: datetime, now: datetime
+) -> tuple[State, dict[str, Any], str]:
+    """The state a lapsed application returns to, the reason and the ground; refused without its
+    terms."""
+    chosen = facts.require_reason_code("reinstate", reason_code)
+    text = facts.require_text(ground, N_("Enter the written ground of the reinstatement."))
+    before = application.state_before
+    if before is None:
+        raise ConflictError
+    _require_new_due(application, before, due_at, now)
+    _require_no_other(application)
+    return before, chosen, text
 
 
 def _require_new_due(

@@ -107,6 +107,24 @@ TEXTS = {
     "unit_move_expired": N_(
         "The request to move %(name)s to %(unit)s has expired without an answer."
     ),
+    "proof_asked": N_(
+        "The account of %(name)s has been drawn for a check. Put the proof of employment on file "
+        "on its page: %(question)s"
+    ),
+    "misconduct_found": N_(
+        "Misconduct has been established: the account of %(name)s was created by %(unit)s for "
+        "somebody of another unit. The account is locked and applications are disqualified."
+    ),
+    "misconduct_lifted": N_(
+        "The finding of misconduct about the account of %(name)s at %(unit)s has been lifted."
+    ),
+    "reschedule_asked": N_(
+        "%(name)s asks for a second signature: line %(line)s of the evaluation plan is to be "
+        "rescheduled though its window has opened."
+    ),
+    "reinstate_asked": N_(
+        "%(name)s asks for a second signature: the lapse of %(number)s is to be lifted."
+    ),
     "invited": N_("%(committee)s invites you as a review expert on %(day)s. Please answer."),
     "filing_returned": N_(
         "The result filing with %(number)s has been returned. Correct it and file again."

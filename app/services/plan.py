@@ -20,6 +20,7 @@ from app.domain.errors import (
     RuleViolation,
     StaleVersionError,
 )
+from app.domain.four_eyes import Signer, require_second_person
 from app.domain.messages import N_
 from app.domain.plan import PlanWindow
 from app.domain.terms import DueKind
@@ -37,7 +38,7 @@ from app.models import (
     RoutingStep,
 )
 from app.services import facts
-from app.services.actors import Actor
+from app.services.actors import Actor, signer_of
 from app.services.audit import record
 from app.services.calendars import unpublished_years
 from app.services.extensions import milestone_due_at
@@ -324,22 +325,22 @@ def reschedule_plan_line(
     expected_version: int,
     actor: Actor,
     now: datetime,
+    first: Signer | None = None,
 ) -> PlanLineRevision:
     """Move a line's dates with a reason; live applications get the new due dates, all are told.
 
-    Rules A9: the province only; once the window has opened dates are only lengthened. Every line
-    moves by itself (rows 4 and 5 share dates, not their fate). Raises NotPermittedError,
-    MilestoneOrderError, RescheduleRefusedError, RuleViolation, StaleVersionError.
+    Rules A9: the province only; once the window has opened dates are only lengthened, and by two
+    people: `first` has asked for it (`second_signatures`). Every line moves by itself (rows 4 and 5
+    share dates, not their fate). Raises NotPermittedError, MilestoneOrderError,
+    RescheduleRefusedError, RuleViolation, StaleVersionError.
     """
-    _require_province(actor)
-    if not reason.strip():
-        raise RuleViolation(N_("Enter the reason; everybody concerned reads it."))
-    line = _lock_line(line_id, expected_version)
-    window_of(line).require_reschedulable(proposed.window(line), now=now)
+    line = lock_reschedulable(
+        line_id, proposed, reason, expected_version=expected_version, actor=actor, now=now
+    )
+    if needs_second_signature(line, now=now):
+        require_second_person(first or signer_of(actor), signer_of(actor))
     before = dates_of(line)
     _set_milestones(line, proposed)
-    if dates_of(line) == before:
-        raise RuleViolation(N_("These are the present dates. Change at least one of them."))
     print_dates(line, line.plan.year)
     line.version += 1
     revision = PlanLineRevision(
@@ -365,6 +366,31 @@ def reschedule_plan_line(
     )
     _tell_everybody(line, revision, now)
     return revision
+
+
+def needs_second_signature(line: PlanLine, *, now: datetime) -> bool:
+    """Whether the window has opened, so that one person alone no longer moves the dates (A9)."""
+    return now >= line.applications_open_at
+
+
+def lock_reschedulable(
+    line_id: int,
+    proposed: Milestones,
+    reason: str,
+    *,
+    expected_version: int,
+    actor: Actor,
+    now: datetime,
+) -> PlanLine:
+    """The line, locked, once these dates and words are such that it may be moved to them."""
+    _require_province(actor)
+    if not reason.strip():
+        raise RuleViolation(N_("Enter the reason; everybody concerned reads it."))
+    line = _lock_line(line_id, expected_version)
+    window_of(line).require_reschedulable(proposed.window(line), now=now)
+    if all(getattr(line, key) == getattr(proposed, key) for key in MILESTONES):
+        raise RuleViolation(N_("These are the present dates. Change at least one of them."))
+    return line
 
 
 def _lock_line(line_id: int, expected_version: int) -> PlanLine:

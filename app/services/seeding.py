@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from app.domain.terms import (
     SpecialtyOrigin,
     TitleLevel,
 )
-from app.extensions import db
+from app.extensions import db, trusted_writes
 from app.models import (
     Dictionary,
     DictionaryEntry,
@@ -82,7 +81,7 @@ def load_all(*, with_demo: bool, folder: Path | None = None) -> None:
         raise SeedError(
             "the database has no tables: run `./portal db upgrade` and `./portal init` first."
         )
-    with _trusted(session):
+    with trusted_writes():
         for name, load in _files(folder):
             with telling_refusals(name):
                 load(session, read_seed(folder, name))
@@ -107,17 +106,6 @@ def _files(folder: Path) -> list[tuple[str, Any]]:
         ("screens/application_form.yaml", _load_screen),
         *((name, _load_plan) for name in plans),
     ]
-
-
-@contextmanager
-def _trusted(session: Session) -> Iterator[None]:
-    """Let the flushes of a seed pass the row guard, which knows people only."""
-    before = session.info.get("trusted", False)
-    session.info["trusted"] = True
-    try:
-        yield
-    finally:
-        session.info["trusted"] = before
 
 
 # --------------------------------------------------------------------------- divisions, holidays

@@ -16,6 +16,7 @@ from app.passwords import verify_password
 from app.services.accounts import identity_hash
 from app.services.actors import Actor
 from app.services.audit import record
+from app.services.dormancy import require_not_suspended
 from app.services.passwords import ask_for_change_if_old
 from app.services.sign_in_codes import Purpose, Receiver, send_code
 from app.services.texts import phone_of
@@ -73,10 +74,12 @@ def check_password(account: Account | None, password: str, *, now: datetime) -> 
 def require_may_sign_in(account: Account, *, now: datetime) -> None:
     """Whether an account may sign in now; every method asks after its proof held.
 
-    Raises WrongSignInError for a closed account, which answers like one that does not exist.
+    Raises WrongSignInError for a closed account, which answers like one that does not exist,
+    SuspendedAccountError for a staff account nobody has used for long: it says whom to ask.
     """
     if not account.is_active:
         raise WrongSignInError
+    require_not_suspended(account, now=clock.real_now())
 
 
 def note_sign_in(

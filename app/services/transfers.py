@@ -26,7 +26,7 @@ from app.domain.transfers import (
     state_at,
 )
 from app.domain.workflow import ActorRole
-from app.extensions import db
+from app.extensions import db, trusted_writes
 from app.models import Account, Person, PersonTransfer, Unit
 from app.services import accounts
 from app.services.actors import SYSTEM, Actor
@@ -509,12 +509,13 @@ def settle(row: PersonTransfer, *, now: datetime) -> bool:
     """Do what has fallen due for one locked request, as of its due instant; whether anything."""
     if state_of(row, now=now) is row.state:
         return False
-    if row.state is S.PROPOSED:
-        _end(row, S.EXPIRED, "", SYSTEM, row.due_at)
-        _tell(row, "transfer_expired", row.due_at, person=True)
-    else:
-        _escalate(row, row.due_at)
-    _saved(row, "settle_transfer", SYSTEM, row.due_at)
+    with trusted_writes():  # whoever comes first finds what has fallen due, also of other units
+        if row.state is S.PROPOSED:
+            _end(row, S.EXPIRED, "", SYSTEM, row.due_at)
+            _tell(row, "transfer_expired", row.due_at, person=True)
+        else:
+            _escalate(row, row.due_at)
+        _saved(row, "settle_transfer", SYSTEM, row.due_at)
     return True
 
 

@@ -10,10 +10,19 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from app.domain.deadlines import count_working_days_left, is_overdue
 from app.domain.messages import N_
-from app.domain.terms import FilingState, MoveState, ProposalState, TransferState, WithdrawalState
+from app.domain.terms import (
+    FilingState,
+    MoveState,
+    ProposalState,
+    SignatureState,
+    SignedAct,
+    TransferState,
+    WithdrawalState,
+)
 from app.domain.workflow import STATE_LABELS, ActorRole, State
 from app.extensions import db
 from app.models import (
+    Account,
     Application,
     AuthorityFiling,
     Committee,
@@ -27,6 +36,7 @@ from app.models import (
     ResultFiling,
     ReviewMeeting,
     RoutingStep,
+    SignatureRequest,
     SpecialtyProposal,
     Unit,
     UnitMove,
@@ -42,6 +52,12 @@ LIMIT = 200
 
 UNIT_STATES = (State.IN_EMPLOYER_CHECK, State.PUBLICIZED, State.IN_ROUTING)
 HOST_STATES = (State.RECEIVED, State.IN_POLICY_REVIEW, State.ACCEPTED, State.PASSED)
+
+
+SIGNATURE_KINDS = {
+    SignedAct.RESCHEDULE: N_("Second signature: plan line to reschedule"),
+    SignedAct.REINSTATE: N_("Second signature: lapse to lift"),
+}
 
 
 @dataclass(frozen=True)
@@ -287,6 +303,7 @@ def _province_items(actor: Actor, now: datetime) -> Iterable[WorkItem]:
             None,
             now,
         )
+    yield from _signatures(actor, now)
     results = db.session.scalars(
         select(ResultFiling)
         .join(ReviewMeeting, ReviewMeeting.id == ResultFiling.meeting_id)
@@ -302,6 +319,25 @@ def _province_items(actor: Actor, now: datetime) -> Iterable[WorkItem]:
             None,
             now,
         )
+
+
+def _signatures(actor: Actor, now: datetime) -> Iterable[WorkItem]:
+    """What a colleague has asked for and this person may sign as the second one."""
+    rows = db.session.execute(
+        select(SignatureRequest, Account.first_name, PlanLine.number, Application.number)
+        .join(Account, Account.id == SignatureRequest.asked_by_id)
+        .outerjoin(PlanLine, PlanLine.id == SignatureRequest.plan_line_id)
+        .outerjoin(Application, Application.id == SignatureRequest.application_id)
+        .where(
+            SignatureRequest.state == SignatureState.ASKED,
+            SignatureRequest.expires_at > now,
+            SignatureRequest.asked_by_id != actor.account_id,
+        )
+        .order_by(SignatureRequest.expires_at, SignatureRequest.id)
+    )
+    for row, name, line, number in rows:
+        kind = SIGNATURE_KINDS[row.act]
+        yield _item(kind, name, str(number or line), row, row.id, row.expires_at, now)
 
 
 def count_by_line(criterion: ColumnElement[bool], plan_year: int) -> list[Figure]:

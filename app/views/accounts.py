@@ -11,25 +11,30 @@ from flask_appbuilder.models.sqla.filters import FilterContains
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, false, or_, select
 from wtforms import SelectField, validators
 
 from app import clock
 from app.domain.calendar import beijing_date
+from app.domain.errors import RuleViolation
+from app.domain.messages import N_
 from app.domain.roles import grantable_by
 from app.domain.terms import AccountKind, ApplicantKind, IdentityDocument
 from app.domain.workflow import ActorRole as R
 from app.extensions import db, unit_of_work
-from app.models import Account, Person, PersonnelAffiliation, Unit
-from app.services import accounts, audit, leaving, totp
+from app.models import Account, AccountProof, Person, PersonnelAffiliation, Unit
+from app.security.scope import read_criterion
+from app.services import account_proofs, accounts, audit, dormancy, leaving, misconduct, totp
 from app.services.people import PersonDraft
 from app.services.settings import parameter
 from app.services.units import unit_ref
 from app.views import forms as f
 from app.views.base import READ, scoped
+from app.views.files import read_proof, show_file
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import show_due, show_instant
+from app.views.proofs import proof_field
 from app.views.records import UNUSED, RecordView
 
 LOOK_AFTER = READ | {
@@ -38,10 +43,16 @@ LOOK_AFTER = READ | {
     "can_remove_totp",
     "can_lock",
     "can_unlock",
+    "can_reactivate",
     "can_reveal",
 }
-OWN_PEOPLE = LOOK_AFTER | {"can_add", "can_leave"}
-NODES = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_HANDLER)
+OWN_PEOPLE = LOOK_AFTER | {"can_add", "can_leave", "can_prove", "can_proof"}
+NODES = (R.COMPETENT_DEPARTMENT, R.UNIT_HANDLER)
+MAX_ID = 2**31 - 1
+PROOF_HINT = _l(
+    "Six months of social insurance, the labour contract or the agreement of personnel agency; "
+    "pdf, jpg or png."
+)
 SEARCHES_KEPT = 20
 
 
@@ -79,6 +90,23 @@ class PersonForm(f.PortalForm):
         hint=_l(
             "Annex 3: creating personal accounts for people of other units counts as misconduct."
         ),
+    )
+    proof = proof_field(PROOF_HINT)
+
+
+class ProofForm(f.PortalForm):
+    """A proof for an account that is there."""
+
+    proof = proof_field(PROOF_HINT)
+
+
+class MisconductForm(f.PortalForm):
+    """What was found about an account."""
+
+    finding = f.area(_l("Finding"), required=True, longest=4000)
+    is_person_at_fault = f.tick(
+        _l("The person took part in it"),
+        hint=_l("A credit record then bars the person from applying."),
     )
 
 
@@ -146,8 +174,9 @@ class AccountView(RecordView):
     datamodel = scoped(Account, "unit", "person", "roles")
     exclude_route_methods = {*UNUSED, "edit"}
     grants = {
-        R.PROVINCE_HRSS: OWN_PEOPLE | {"can_roles"},
+        R.PROVINCE_HRSS: OWN_PEOPLE | {"can_roles", "can_misconduct"},
         R.SECURITY_ADMIN: LOOK_AFTER | {"can_roles"},
+        R.HRSS: OWN_PEOPLE | {"can_misconduct"},
         R.UNIT_ADMIN: OWN_PEOPLE | {"can_appoint", "can_dismiss"},
         **dict.fromkeys(NODES, OWN_PEOPLE),
     }
@@ -224,15 +253,27 @@ class AccountView(RecordView):
 
     def record_context(self, row: Account) -> dict[str, Any]:
         """Where the person belongs and has belonged."""
+        suspended = dormancy.is_suspended(row, now=clock.real_now())
+        proofs = db.session.scalars(
+            select(AccountProof)
+            .where(AccountProof.account_id == row.id, read_criterion(AccountProof, self.actor))
+            .order_by(AccountProof.id)
+        ).all()
+        more = {
+            "suspended": suspended,
+            "proofs": proofs,
+            "finding": misconduct.in_force(row.id),
+            "finding_url": "/misconduct/show/",
+        }
         if row.person_id is None:
-            return {"affiliations": []}
+            return {"affiliations": [], **more}
         query = (
             select(PersonnelAffiliation, Unit.name)
             .join(Unit, Unit.id == PersonnelAffiliation.unit_id)
             .where(PersonnelAffiliation.person_id == row.person_id)
             .order_by(PersonnelAffiliation.starts_on.desc())
         )
-        return {"affiliations": db.session.execute(query).all()}
+        return {"affiliations": db.session.execute(query).all(), **more}
 
     def page_actions(self, row: Account) -> list[dict[str, Any]]:
         """Buttons for what the reader's reach allows."""
@@ -244,6 +285,8 @@ class AccountView(RecordView):
                 actions += self.link("remove_totp", row.id, _("Remove the authenticator"))
             name, label = ("lock", _("Lock")) if row.active else ("unlock", _("Unlock"))
             actions += self.link(name, row.id, label, danger=bool(row.active))
+            if dormancy.is_suspended(row, now=clock.real_now()):
+                actions += self.link("reactivate", row.id, _("Reactivate"), primary=True)
         if row.person_id is not None:
             actions += self.link("reveal", row.id, _("Show a full number"))
             if row.unit_id == self.actor.unit_id and row.id != self.actor.account_id:
@@ -252,6 +295,10 @@ class AccountView(RecordView):
                 elif R.APPLICANT in held:
                     actions += self.button("appoint", row, _("Make a handler"))
                 actions += self.link("leave", row.id, _("End the affiliation"))
+                actions += self.link("prove", row.id, _("Proof of employment"), icon="upload")
+        is_below = row.unit is not None and row.unit_id != self.actor.unit_id
+        if row.person_id is not None and is_below and misconduct.in_force(row.id) is None:
+            actions += self.link("misconduct", row.id, _("Establish misconduct"), danger=True)
         if row.id != self.actor.account_id and grantable_by(self.actor.roles) >= held:
             actions += self.link("roles", row.id, _("Roles"))
         return actions
@@ -270,6 +317,8 @@ class AccountView(RecordView):
         offer = {"transfer": False}
 
         def create() -> accounts.NewAccount:
+            proof = read_proof("proof", now)
+            account_proofs.require_proof(proof)
             draft = PersonDraft(
                 name=form.name.data,
                 identity_document=IdentityDocument(form.identity_document.data),
@@ -278,7 +327,7 @@ class AccountView(RecordView):
                 applicant_kind=ApplicantKind(form.applicant_kind.data),
             )
             try:
-                return accounts.create_personal_account(
+                made = accounts.create_personal_account(
                     draft,
                     unit=unit_ref(unit),
                     is_handler=bool(form.is_handler.data),
@@ -289,6 +338,9 @@ class AccountView(RecordView):
             except accounts.TransferNeededError:
                 offer["transfer"] = True
                 raise
+            if proof is not None:
+                account_proofs.add_proof(made.account.id, proof, actor=self.actor, now=now)
+            return made
 
         return self.answer_form(
             form,
@@ -322,6 +374,80 @@ class AccountView(RecordView):
             expires_at=account.activation_expires_at,
             is_late=made.is_late,
             next_url=self.path("show", account.id),
+        )
+
+    @expose("/prove/<pk>", methods=["GET", "POST"])
+    @has_access
+    def prove(self, pk: str) -> Any:
+        """Put a proof of employment on file."""
+        row = self._readable(pk)
+        form = ProofForm()
+        now = clock.now()
+
+        def add() -> object:
+            proof = read_proof("proof", now)
+            if proof is None:
+                raise RuleViolation(N_("Choose a file first."))
+            return account_proofs.add_proof(row.id, proof, actor=self.actor, now=now)
+
+        return self.answer_form(
+            form,
+            _("Proof of employment"),
+            add,
+            lambda _row: self.saved(_("The proof is on file."), self.path("show", pk)),
+            lead=row.first_name,
+            back=self.path("show", pk),
+            submit_label=_("Upload"),
+        )
+
+    @expose("/proof/<pk>/<int:proof_id>")
+    @has_access
+    def proof(self, pk: str, proof_id: int) -> Any:
+        """One proof, for the unit and everybody above it."""
+        row = self._readable(pk)
+        found = db.session.scalar(
+            select(AccountProof).where(
+                AccountProof.id == proof_id,
+                AccountProof.account_id == row.id,
+                read_criterion(AccountProof, self.actor),
+            )
+            if proof_id <= MAX_ID
+            else select(AccountProof).where(false())
+        )
+        if found is None:
+            abort(404)
+        return show_file(found.file, found.filename)
+
+    @expose("/misconduct/<pk>", methods=["GET", "POST"])
+    @has_access
+    def misconduct(self, pk: str) -> Any:
+        """Establish that the account was created for somebody of another unit."""
+        row = self._readable(pk)
+        form = MisconductForm()
+        now = clock.now()
+        return self.answer_form(
+            form,
+            _("Establish misconduct"),
+            lambda: misconduct.find_misconduct(
+                row.id,
+                form.finding.data,
+                is_person_at_fault=bool(form.is_person_at_fault.data),
+                actor=self.actor,
+                now=now,
+            ),
+            lambda found: self.saved(
+                _("The finding is in force; everybody concerned has been told."),
+                f"/misconduct/show/{found.id}",
+            ),
+            lead=f"{row.first_name} · {row.unit or ''}",
+            back=self.path("show", pk),
+            submit_label=_("Establish misconduct"),
+            danger=True,
+            note=_(
+                "The account is locked at once, what the person has handed in through this unit is "
+                "disqualified, the finding stands against the unit (Annex 3)."
+            ),
+            note_kind="warning",
         )
 
     @expose("/leave/<pk>", methods=["GET", "POST"])
@@ -427,6 +553,25 @@ class AccountView(RecordView):
             back=self.path("show", pk),
             submit_label=_("Unlock") if is_active else _("Lock"),
             danger=not is_active,
+        )
+
+    @expose("/reactivate/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reactivate(self, pk: str) -> Any:
+        """Let a suspended account sign in again."""
+        row = self._readable(pk)
+        form = f.ReasonForm()
+        now = clock.real_now()
+        return self.answer_form(
+            form,
+            _("Reactivate the account"),
+            lambda: dormancy.reactivate_account(
+                row.id, form.reason.data, actor=self.actor, now=now
+            ),
+            lambda _row: self.saved(_("The account may sign in again."), self.path("show", pk)),
+            lead=row.first_name,
+            back=self.path("show", pk),
+            submit_label=_("Reactivate"),
         )
 
     @expose("/appoint/<pk>", methods=["POST"])

@@ -24,11 +24,11 @@ from app.services import (
     corrections,
     employer,
     facts,
-    lapses,
     meetings,
     policy_review,
     publicity,
     routing,
+    second_signatures,
     withdrawals,
 )
 from app.services.actors import Actor
@@ -44,6 +44,11 @@ TARGET_LABELS = {
     ReturnTarget.UNIT: _l("To the unit: its own part has to be put right"),
     ReturnTarget.NODE: _l("To a node: its opinion or seal is missing"),
 }
+
+
+ASKED_FOR_SECOND = _l(
+    "Recorded. It takes effect when a second person of the province has approved it."
+)
 
 
 class ActionForm(f.PortalForm):
@@ -84,6 +89,7 @@ class FormSpec:
     perform: Callable[[Call, Any], Any]
     note: Callable[[Call], Any] = lambda _call: ""
     is_danger: bool = False
+    done: Any = ""
     template: str = "applications/action.html"
 
 
@@ -539,13 +545,19 @@ def _reinstate_fields(_call: Call) -> dict[str, Any]:
 
 
 def _reinstate(call: Call, form: Any) -> Any:
-    return lapses.reinstate_application(
+    return second_signatures.ask_reinstatement(
         call.application.id,
         reason_code=form.reason_code.data,
         ground=form.ground.data,
         due_at=form.due_at.data,
-        **call.common(form),
+        expected_version=form.version,
+        actor=call.actor,
+        now=call.now,
     )
+
+
+def _reinstate_note(_call: Call) -> Any:
+    return _("It takes effect when a second person of the province has approved it.")
 
 
 def _finding_fields(_call: Call) -> dict[str, Any]:
@@ -616,7 +628,9 @@ SPECS: Mapping[Action, FormSpec] = {
     Action.TRANSFER: FormSpec(_transfer_fields, _transfer),
     Action.ENTRUST: FormSpec(_entrust_fields, _entrust),
     Action.REGISTER_RESULT: FormSpec(_register_fields, _register),
-    Action.REINSTATE: FormSpec(_reinstate_fields, _reinstate),
+    Action.REINSTATE: FormSpec(
+        _reinstate_fields, _reinstate, _reinstate_note, done=ASKED_FOR_SECOND
+    ),
     Action.WITHDRAW: FormSpec(_withdraw_fields, _withdraw, _withdraw_note, is_danger=True),
     Action.DECLINE: FormSpec(_decline_fields, _decline, is_danger=True),
     Action.REJECT: FormSpec(_reject_fields, _reject, is_danger=True),

@@ -287,7 +287,7 @@ class ApplicationView(RecordView):
             form,
             _("%(action)s: %(number)s", action=action_label(chosen), number=row.number),
             lambda: spec.perform(call, form),
-            lambda _result: self._done(row.id, chosen),
+            lambda _result: self._done(row.id, chosen, spec.done),
             template=spec.template,
             lead=f"{row.person.name} · {row.employer.name} · {state_label(row.state)}",
             note=_safe_note(spec, call) if row.state in STATE_LABELS else "",
@@ -305,10 +305,9 @@ class ApplicationView(RecordView):
                 return
         abort(403)
 
-    def _done(self, pk: int, action: Action) -> Any:
-        return self.saved(
-            _("Done: %(action)s.", action=action_label(action)), self.path("show", pk)
-        )
+    def _done(self, pk: int, action: Action, said: Any = "") -> Any:
+        message = said or _("Done: %(action)s.", action=action_label(action))
+        return self.saved(message, self.path("show", pk))
 
 
 def is_on_page(row: Application, action: Action) -> bool:

@@ -36,6 +36,7 @@ TARGETS = {
     "SpecialtyProposal": ("ProposalView.show", "pk"),
     "PersonTransfer": ("TransferView.show", "pk"),
     "UnitMove": ("UnitMoveView.show", "pk"),
+    "SignatureRequest": ("SignatureView.show", "pk"),
     "ResultFiling": ("ResultFilingView.show", "pk"),
 }
 """Where a work item of each kind is dealt with."""
@@ -142,16 +143,21 @@ def _address(row: Notification) -> str:
     if "unit_move" in row.params:
         return url_for("UnitMoveView.show", pk=row.params["unit_move"])
     if row.application is None:
-        return _address_of_transfer(row.params) if "transfer" in row.params else ""
+        return _address_of(row.params)
     if row.application.person_id == current_user.person_id:
         return url_for("ApplicantView.show", application_id=row.application_id)
     return url_for("ApplicationView.show", pk=row.application_id)
 
 
-def _address_of_transfer(params: dict[str, Any]) -> str:
+def _address_of(params: dict[str, Any]) -> str:
+    """Where news that belong to no application lead; nowhere if they are only news."""
     if params.get("is_own"):
         return url_for("OwnTransferView.home")
-    return url_for("TransferView.show", pk=params["transfer"])
+    if "transfer" in params:
+        return url_for("TransferView.show", pk=params["transfer"])
+    if "signature" in params:
+        return url_for("SignatureView.show", pk=params["signature"])
+    return ""
 
 
 def _link(item: worklists.WorkItem) -> str:

@@ -19,8 +19,8 @@ from app.domain.labels import (
 from app.domain.messages import N_
 from app.domain.workflow import ROLE_LABELS, ActorRole
 from app.security.veil import Hidden
+from app.services import second_signatures, transfers
 from app.services.background_jobs import JOB_STATE_LABELS
-from app.services.transfers import STATE_LABELS
 
 LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
     ActorRole: ROLE_LABELS,
@@ -84,7 +84,19 @@ LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
         t.PanelRole.MEMBER: N_("Member"),
         t.PanelRole.RESERVE: N_("Reserve"),
     },
-    t.TransferState: STATE_LABELS,
+    t.TransferState: transfers.STATE_LABELS,
+    t.SampleState: {
+        t.SampleState.OPEN: N_("Not checked yet"),
+        t.SampleState.ASKED: N_("Unit asked for proof"),
+        t.SampleState.IN_ORDER: N_("In order"),
+        t.SampleState.FINDING: N_("Misconduct"),
+    },
+    t.UnusualKind: {
+        t.UnusualKind.DAY: N_("in one day"),
+        t.UnusualKind.YEAR: N_("in one year"),
+    },
+    t.SignatureState: second_signatures.STATE_LABELS,
+    t.SignedAct: second_signatures.ACT_LABELS,
     t.DayKind: {
         t.DayKind.HOLIDAY: N_("Holiday"),
         t.DayKind.MAKEUP_WORKDAY: N_("Make-up workday"),

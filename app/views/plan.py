@@ -25,7 +25,7 @@ from app.models import (
     PlanLineRevision,
     Series,
 )
-from app.services import plan
+from app.services import plan, second_signatures
 from app.services.settings import load_calendar
 from app.services.windows import window_of
 from app.views import forms as f
@@ -332,16 +332,25 @@ class PlanLineView(RecordView):
         row = self._readable(pk)
         form = RescheduleForm(obj=row, data={"expected_version": row.version})
         now = clock.now()
-        has_opened = now >= row.applications_open_at
+        has_opened = plan.needs_second_signature(row, now=now)
         note = (
-            _("The window has opened: its start stays, the other dates may only be moved later.")
+            _(
+                "The window has opened: its start stays, the other dates may only be moved later, "
+                "and a second person of the province has to approve it."
+            )
             if has_opened
             else _("Everybody concerned is told; applications get the new due dates at once.")
+        )
+        move = second_signatures.ask_reschedule if has_opened else plan.reschedule_plan_line
+        said = (
+            _("Recorded. It takes effect when a second person of the province has approved it.")
+            if has_opened
+            else _("The line has been rescheduled; everybody concerned has been told.")
         )
         return self.answer_form(
             form,
             _("Reschedule the line"),
-            lambda: plan.reschedule_plan_line(
+            lambda: move(
                 row.id,
                 form.milestones(),
                 form.reason.data,
@@ -349,10 +358,7 @@ class PlanLineView(RecordView):
                 actor=self.actor,
                 now=now,
             ),
-            lambda _revision: self.saved(
-                _("The line has been rescheduled; everybody concerned has been told."),
-                self.path("show", pk),
-            ),
+            lambda _row: self.saved(said, self.path("show", pk)),
             lead=self.record_title(row),
             note=note,
             note_kind="warning" if has_opened else "info",

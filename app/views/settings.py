@@ -72,6 +72,9 @@ GROUPS = (
         _l("Accounts and codes"),
         (
             "transfer_",
+            "second_signature",
+            "dormant_",
+            "account_",
             "login_",
             "shared_",
             "password_",

@@ -31,10 +31,11 @@ from app.services.units import unit_ref
 from app.views import forms as f
 from app.views.accounts import PersonForm
 from app.views.base import READ, scoped
-from app.views.files import PROOF_LIMIT, read_proof, show_file
+from app.views.files import read_proof, show_file
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import show_date, show_due, show_instant
+from app.views.proofs import proof_field
 from app.views.records import UNUSED, RecordView
 
 S = TransferState
@@ -48,13 +49,6 @@ BADGES = {
     S.EXPIRED: "idle",
     S.ESCALATED: "soon",
 }
-
-
-def proof_field(hint: Any) -> Any:
-    """A file that shows where the person works."""
-    return f.upload(
-        _l("Proof of employment"), accept=".pdf,.jpg,.jpeg,.png", max_bytes=PROOF_LIMIT, hint=hint
-    )
 
 
 class AskForm(PersonForm):
@@ -149,7 +143,7 @@ class TransferView(RecordView):
             (_("Reason"), row.reason),
             (_("Decides in the end"), row.decider_unit.name),
         ]
-        if state in OPEN_STATES:
+        if state in {S.ASKED, S.PROPOSED}:
             found.append((_("Answer due"), show_due(row.due_at)))
         if row.starts_on:
             found.append((_("First day in the new unit"), show_date(row.starts_on)))
@@ -433,7 +427,8 @@ def history(row: PersonTransfer) -> list[dict[str, Any]]:
                 "why": row.decision_note,
             }
         )
-    return sorted(found, key=lambda event: event["at"], reverse=True)
+    found.sort(key=lambda event: event["at"])
+    return found[::-1]
 
 
 # --------------------------------------------------------------------------- the person

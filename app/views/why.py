@@ -45,6 +45,7 @@ ACTION_WORDS = {
 }
 
 TABLE_WORDS = {
+    "AccountProof": N_("Proof of employment"),
     "ApplicationVersion": N_("Submitted version of an application"),
     "AuditEntry": N_("Audit entry"),
     "AuditLink": N_("Link of the audit chain"),

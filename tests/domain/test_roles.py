@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.errors import NotPermittedError, RuleViolation
+from app.domain.errors import ConflictError, NotPermittedError, RuleViolation
 from app.domain.roles import (
     grantable_by,
     may_manage,
     require_may_grant,
+    require_not_last,
     require_roles_fit,
     roles_of_unit_account,
 )
@@ -43,8 +44,21 @@ def test_unit_account_has_the_role_of_its_kind_and_administers_its_people(ref, r
 
 def test_nobody_but_the_security_administrator_makes_administrators():
     for role in R:
-        makes = bool(grantable_by([role]) & {R.SYSTEM_ADMIN, R.SECURITY_ADMIN, R.AUDIT_ADMIN})
-        assert makes == (role is R.SECURITY_ADMIN)
+        makes = grantable_by([role]) & {R.SYSTEM_ADMIN, R.SECURITY_ADMIN, R.AUDIT_ADMIN}
+        assert makes == ({R.SYSTEM_ADMIN, R.AUDIT_ADMIN} if role is R.SECURITY_ADMIN else set())
+
+
+def test_no_role_grants_itself():
+    for role in R:
+        assert role not in grantable_by([role])
+
+
+@pytest.mark.parametrize("role", [R.SYSTEM_ADMIN, R.SECURITY_ADMIN, R.AUDIT_ADMIN])
+def test_last_administrator_of_a_kind_stays(role):
+    require_not_last(role, others=1)
+    require_not_last(R.PROVINCE_HRSS, others=0)
+    with pytest.raises(ConflictError):
+        require_not_last(role, others=0)
 
 
 @pytest.mark.parametrize("role", [R.HRSS, R.COMPETENT_DEPARTMENT, R.APPLICANT, R.SYSTEM_ADMIN])

@@ -21,8 +21,10 @@ from app.domain.terms import (
     MoveSide,
     PanelRole,
     PublicityKind,
+    SignedAct,
     TransferState,
     UnitKind,
+    UnusualKind,
 )
 from app.domain.workflow import State
 from app.extensions import db
@@ -417,6 +419,20 @@ def plant_requests(
             due_at=NOW + timedelta(days=7),
         ),
     )
+    plant_checks(planted, place, unit, person, account)
+    planted.put(
+        place,
+        m.SignatureRequest(
+            act=SignedAct.REINSTATE,
+            application_id=planted.key(place, m.Application),
+            subject_version=1,
+            payload={"reason_name": f"{word}恢复"},
+            reason=f"{word}恢复",
+            asked_by_id=account.id,
+            asked_at=NOW,
+            expires_at=NOW + timedelta(days=7),
+        ),
+    )
     planted.put(
         place,
         m.BackgroundJob(
@@ -439,5 +455,70 @@ def plant_requests(
             object_type="Unit",
             object_id=str(unit.id),
             reason=f"{word}原因",
+        ),
+    )
+
+
+def plant_checks(
+    planted: Planted, place: str, unit: m.Unit, person: m.Person, account: m.Account
+) -> None:
+    """A proof on file, a sample with the account, a flag on the unit, a finding that was lifted."""
+    word = WORDS[place]
+    judge = db.session.scalars(select(m.Account.id).where(m.Account.username == "supervisor"))
+    judge_id = judge.one()
+    planted.put(
+        place,
+        m.AccountProof(
+            account_id=account.id,
+            unit_id=unit.id,
+            file_sha256=db.session.get_one(m.Material, planted.key(place, m.Material)).file_sha256,
+            filename=f"{word}证明.pdf",
+            uploaded_by_id=account.id,
+            uploaded_at=NOW,
+        ),
+    )
+    sample = planted.put(
+        place,
+        m.AccountSample(
+            unit_id=unit.id,
+            period_from=date(2022, 1, 1),
+            period_to=date(2022, 11, 20),
+            algorithm="sha256-rank/1",
+            seed=f"{word}种子",
+            candidates=[account.id],
+            candidates_hash="0" * 64,
+            drawn_by_id=judge_id,
+            drawn_at=NOW,
+        ),
+    )
+    planted.put(
+        place,
+        m.AccountSampleItem(sample_id=sample.id, account_id=account.id, position=1),
+    )
+    planted.put(
+        place,
+        m.UnusualCreation(
+            unit_id=unit.id,
+            kind=UnusualKind.DAY,
+            on=date(2022, 11, 1),
+            count=60,
+            limit=50,
+            flagged_at=NOW,
+            cleared_at=NOW,
+            clear_reason=f"{word}核销",
+        ),
+    )
+    planted.put(
+        place,
+        m.MisconductFinding(
+            account_id=account.id,
+            person_id=person.id,
+            unit_id=unit.id,
+            finding=f"{word}认定",
+            is_person_at_fault=False,
+            found_by_id=judge_id,
+            found_at=NOW,
+            lifted_at=NOW,
+            lift_reason=f"{word}撤销",
         ),
     )

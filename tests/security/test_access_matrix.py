@@ -55,6 +55,8 @@ KEYS: dict[str, type] = {
     "application_id": m.Application,
     "meeting_id": m.ReviewMeeting,
     "item_id": m.MeetingItem,
+    "sample_item_id": m.AccountSampleItem,
+    "proof_id": m.AccountProof,
     "member_id": m.PanelMember,
     "material_id": m.Material,
     "publicity_id": m.Publicity,

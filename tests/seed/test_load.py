@@ -68,7 +68,7 @@ EXPECTED_COUNTS = {
     HolidayYear: 8,
     Series: 27,
     SpecialtyGroup: 40,
-    Parameter: 84,
+    Parameter: 91,
     Dictionary: 20,
     ScreenVersion: 2,
     EvaluationPlan: 1,

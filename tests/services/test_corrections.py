@@ -26,7 +26,7 @@ from app.services import (
     publicity,
     routing,
 )
-from app.services.actors import SYSTEM
+from app.services.actors import SYSTEM, signer_of
 from app.services.available import available_actions
 from tests import factories
 from tests.applicants import actor_named
@@ -333,6 +333,7 @@ def test_correction_not_back_in_time_lapses_and_can_be_reinstated():
         reason_code="system_fault",
         ground="系统故障证明",
         due_at=at("2022-08-25T17:00:00"),
+        first=signer_of(staff("province2")),
         actor=staff("province"),
         now=at("2022-08-20T09:00:00"),
     )

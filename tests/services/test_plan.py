@@ -19,6 +19,7 @@ from app.domain.workflow import State
 from app.extensions import db
 from app.models import Application, EvaluationPlan, Notification, PlanLine
 from app.services import plan
+from app.services.actors import signer_of
 from tests.conftest import at
 from tests.factories import make_application, staff
 
@@ -45,6 +46,7 @@ def later(application: Application, now=NOW) -> Application:
         proposed,
         "考试时间调整",
         expected_version=line.version,
+        first=signer_of(staff("province2")),
         actor=staff("province"),
         now=now,
     )

@@ -18,7 +18,7 @@ from app.domain.workflow import State
 from app.extensions import db, unit_of_work
 from app.models import Application, ApplicationEvent, Committee, Lapse, Notification, Unit
 from app.services import certificates, facts, lapses, routing, transitions
-from app.services.actors import SYSTEM
+from app.services.actors import SYSTEM, signer_of
 from app.services.available import available_actions
 from tests.conftest import at
 from tests.factories import (
@@ -178,6 +178,7 @@ def reinstate(application, **extra):
         "reason_code": "node_fault",
         "ground": "节点故障，见说明",
         "due_at": at("2022-09-30T17:00:00"),
+        "first": signer_of(staff("province2")),
         "actor": staff("province"),
         "now": at("2022-09-20T09:00:00"),
     } | extra
@@ -213,6 +214,7 @@ def test_reinstated_publicity_goes_on(app):
     ("change", "error"),
     [
         ({"actor": "guiyang"}, NotPermittedError),
+        ({"first": "province"}, NotPermittedError),
         ({"ground": ""}, RuleViolation),
         ({"reason_code": "no"}, RuleViolation),
         ({"due_at": at("2022-09-19T00:00:00")}, RuleViolation),
@@ -223,6 +225,8 @@ def test_reinstatement_is_refused_without_its_terms(routed, change, error):
     lapse_undelivered(routed)
     if "actor" in change:
         change = {"actor": staff(change["actor"])}
+    if "first" in change:
+        change = {"first": signer_of(staff(change["first"]))}
 
     with pytest.raises(error):
         reinstate(routed, **change)

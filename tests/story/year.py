@@ -17,6 +17,7 @@ from tests.story import (
     meeting,
     outcome,
     routing,
+    transferring,
 )
 from tests.story.journal import Journal
 from tests.story.world import World, must
@@ -25,7 +26,9 @@ CHAPTERS: tuple[Callable[[World], None], ...] = (
     activating.tell,
     importing.tell,
     applying.tell,
+    transferring.ask,
     employing.tell,
+    transferring.decide,
     routing.tell,
     committee.tell,
     meeting.tell,

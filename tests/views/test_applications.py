@@ -6,12 +6,12 @@ import re
 from datetime import datetime
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from app import clock
 from app.domain.workflow import State
 from app.extensions import db
-from app.models import Application, ApplicationEvent, Material
+from app.models import Application, ApplicationEvent, Material, SignatureRequest
 from app.services import applications
 from tests.applicants import actor_named
 from tests.conftest import at
@@ -357,7 +357,7 @@ def test_hrss_decides_a_withdrawal_and_changes_a_route(sign_in, clock_at):
     assert state_of(application) is State.WITHDRAWN
 
 
-def test_province_reinstates_a_lapsed_application(sign_in, clock_at):
+def test_two_people_of_the_province_reinstate_a_lapsed_application(sign_in, clock_at):
     application = make_application(State.LAPSED)
     clock_at(at("2022-09-20T09:00:00"))
     client = sign_in("province")
@@ -374,6 +374,19 @@ def test_province_reinstates_a_lapsed_application(sign_in, clock_at):
     )
 
     assert answer.status_code == 303
+    assert state_of(application) is State.LAPSED
+    request = db.session.scalars(select(SignatureRequest)).one()
+    text = page(client, f"/applications/show/{application.id}")
+    assert f"/applications/do/{application.id}/reinstate" not in text
+    approve = f"/second-signatures/approve/{request.id}"
+    assert client.post(approve, data={"expected_version": request.version}).status_code == 403
+    assert state_of(application) is State.LAPSED
+
+    second = sign_in("province2")
+    assert application.number in page(second, "/work/")
+    assert "系统故障证明" in page(second, f"/second-signatures/show/{request.id}")
+    second.post(approve, data={"expected_version": request.version})
+
     assert state_of(application) is State.IN_EMPLOYER_CHECK
 
 

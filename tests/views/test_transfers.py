@@ -9,12 +9,13 @@ from io import BytesIO
 import pytest
 from sqlalchemy import select
 
-from app.domain.terms import TransferState
+from app.domain.terms import ApplicantKind, TransferState
 from app.extensions import db
 from app.models import Account, Notification, Person, PersonTransfer
-from app.services import rehearsal
+from app.services import rehearsal, transfers
 from tests.applicants import small_pdf
 from tests.conftest import at
+from tests.factories import staff
 from tests.services.test_transfers import FROM, TO, ask, person, unit_of
 
 ASKED = at("2022-08-03T10:00:00")
@@ -171,3 +172,25 @@ def test_list_sends_as_many_queries_for_three_rows_as_for_one(sign_in, count_que
     assert one == three
     page = client.get("/person-transfers/list/").get_data(as_text=True)
     assert len(re.findall(r"/person-transfers/show/\d+", page)) >= 3
+
+
+def test_clock_moved_by_the_administrator_settles_what_is_due(sign_in):
+    found = ask(now=at("2022-07-20T10:00:00"))
+    db.session.commit()
+    data = {"at": "2022-08-03T12:00:00"}
+    assert sign_in("sysadmin").post("/rehearsal/set", data=data).status_code == 302
+    db.session.expire_all()
+    assert found.state is TransferState.ESCALATED
+
+
+def test_unit_asks_where_the_wish_for_another_one_has_expired(sign_in):
+    transfers.propose_transfer(
+        unit_of("gzhospital").code,
+        ApplicantKind.EMPLOYEE,
+        "调动",
+        actor=staff("王敏"),
+        now=at("2022-07-20T10:00:00"),
+    )
+    db.session.commit()
+    answer = sign_in(TO).post("/person-transfers/add", data=entries(reason="已调入"))
+    assert answer.status_code == 303
