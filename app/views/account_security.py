@@ -61,7 +61,6 @@ class AccountSecurityView(PortalView):
         """Show the QR code of a new secret, and take its first code."""
         account = db.session.get_one(Account, g.user.id)
         form = TotpForm()
-        status = 200
         if request.method == "POST" and "begin" in request.form:
             try:
                 with unit_of_work():
@@ -73,29 +72,24 @@ class AccountSecurityView(PortalView):
         secret = totp.pending_secret(account)
         if secret is None:
             return redirect(url_for("AccountSecurityView.home"), 303)
-        if request.method == "POST":
-            status = 422
-            if form.validate():
-                try:
-                    with unit_of_work():
-                        codes = totp.confirm_enrolment(
-                            account, form.totp_code.data, actor=current_actor(), now=clock.now()
-                        )
-                except DomainError as error:
-                    form.refuse(explain(error))
-                    status = error.http_status
-                else:
-                    return self.render_template(
-                        "account/recovery_codes.html", title=_("Recovery codes"), codes=codes
-                    )
-        page = self.render_template(
+
+        def confirm() -> Any:
+            with unit_of_work():
+                codes = totp.confirm_enrolment(
+                    account, form.totp_code.data, actor=current_actor(), now=clock.now()
+                )
+            return self.render_template(
+                "account/recovery_codes.html", title=_("Recovery codes"), codes=codes
+            )
+
+        return self.answer(
+            form,
+            confirm,
             "account/totp_set_up.html",
             title=_("Set up an authenticator"),
-            form=form,
             qr=draw_qr(totp.uri_of(account, secret)),
             secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
         )
-        return page, status
 
     @expose("/totp/remove", methods=["GET", "POST"])
     @signed_in
@@ -103,28 +97,21 @@ class AccountSecurityView(PortalView):
     def remove(self) -> Any:
         """Switch one's own authenticator off by a code of it."""
         form = TotpForm()
-        status = 200
-        if request.method == "POST":
-            status = 422
-            if form.validate():
-                try:
-                    with unit_of_work():
-                        totp.remove_own_totp(
-                            db.session.get_one(Account, g.user.id),
-                            form.totp_code.data,
-                            actor=current_actor(),
-                            now=clock.now(),
-                        )
-                except DomainError as error:
-                    form.refuse(explain(error))
-                    status = error.http_status
-                else:
-                    flash(_("The authenticator has been removed."), "success")
-                    return redirect(url_for("AccountSecurityView.home"), 303)
-        page = self.render_template(
-            "account/totp_remove.html", title=_("Remove the authenticator"), form=form
+
+        def take_out() -> Any:
+            with unit_of_work():
+                totp.remove_own_totp(
+                    db.session.get_one(Account, g.user.id),
+                    form.totp_code.data,
+                    actor=current_actor(),
+                    now=clock.now(),
+                )
+            flash(_("The authenticator has been removed."), "success")
+            return redirect(url_for("AccountSecurityView.home"), 303)
+
+        return self.answer(
+            form, take_out, "account/totp_remove.html", title=_("Remove the authenticator")
         )
-        return page, status
 
 
 def register(appbuilder: Any) -> None:

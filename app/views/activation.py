@@ -44,14 +44,6 @@ class ActivationForm(f.PortalForm):
     )
 
 
-class FirstPasswordForm(f.PortalForm):
-    """The code of the text and the password chosen."""
-
-    sms_code = f.sms_code()
-    new = f.secret(_l("New password"), autocomplete="new-password")
-    repeated = f.secret(_l("New password again"), autocomplete="new-password")
-
-
 class ActivationView(PortalView):
     """Open to everybody; nothing but the choice of a password can be reached by it."""
 
@@ -65,16 +57,12 @@ class ActivationView(PortalView):
         if current_user.is_authenticated:
             return redirect("/")
         form = ActivationForm()
-        status = 200
-        if request.method == "POST":
-            status = 422
-            if form.validate():
-                try:
-                    return self._check(form)
-                except DomainError as error:
-                    form.refuse(explain(error))
-                    status = error.http_status
-        return self._page(form, _("Activate the account"), "account/activate.html"), status
+        return self.answer(
+            form,
+            lambda: self._check(form),
+            "account/activate.html",
+            title=_("Activate the account"),
+        )
 
     def _check(self, form: ActivationForm) -> Any:
         account = find_account(form.login.data)
@@ -103,27 +91,18 @@ class ActivationView(PortalView):
         if proved is None:
             flash(_("Begin with your login and activation code."), "warning")
             return redirect("/activate/", 303)
-        form = FirstPasswordForm()
-        status = 200
-        if request.method == "POST":
-            status = 422
-            if form.validate():
-                try:
-                    return self._activate(proved, form)
-                except DomainError as error:
-                    form.refuse(explain(error))
-                    status = error.http_status
+        form = f.NewPasswordForm()
         account = db.session.get_one(Account, proved.account_id)
-        page = self._page(
+        return self.answer(
             form,
-            _("Choose a password"),
+            lambda: self._activate(proved, form),
             "account/first_password.html",
+            title=_("Choose a password"),
             phone=mask_phone(phone_of(account) or ""),
             demands=describe_profile(),
         )
-        return page, status
 
-    def _activate(self, proved: Pending, form: FirstPasswordForm) -> Any:
+    def _activate(self, proved: Pending, form: f.NewPasswordForm) -> Any:
         with unit_of_work():
             account = activation.activate_account(
                 proved.account_id or 0,
@@ -148,9 +127,6 @@ class ActivationView(PortalView):
             except DomainError as error:
                 flash(explain(error), "warning")
         return redirect("/activate/password", 303)
-
-    def _page(self, form: Any, title: str, template: str, **context: Any) -> Any:
-        return self.render_template(template, form=form, title=title, **context)
 
 
 def register(appbuilder: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from flask import abort, flash, g, has_request_context, request
@@ -112,6 +112,19 @@ class PortalView(BaseView):
     """A page of our own. `grants` says which roles get which of its permissions at `flask init`."""
 
     grants: ClassVar[Grants] = {}
+
+    def answer(self, form: Any, work: Callable[[], Any], template: str, **context: Any) -> Any:
+        """Show a form; run `work` when it is posted and valid; refusals stand on top of it."""
+        status = 200
+        if request.method == "POST":
+            status = 422
+            if form.validate():
+                try:
+                    return work()
+                except DomainError as error:
+                    form.refuse(explain(error))
+                    status = error.http_status
+        return self.render_template(template, form=form, **context), status
 
 
 class PortalModelView(ModelView):

@@ -217,3 +217,11 @@ def sms_code() -> Any:
         longest=12,
         render_kw={"autocomplete": "one-time-code", "inputmode": "numeric"},
     )
+
+
+class NewPasswordForm(PortalForm):
+    """The code of a text and the password chosen with it."""
+
+    sms_code = sms_code()
+    new = secret(_l("New password"), autocomplete="new-password")
+    repeated = secret(_l("New password again"), autocomplete="new-password")

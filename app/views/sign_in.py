@@ -77,32 +77,11 @@ class TotpForm(f.PortalForm):
     )
 
 
-class NewPasswordForm(f.PortalForm):
-    """The code of the text and a new password."""
-
-    sms_code = f.sms_code()
-    new = f.secret(_l("New password"), autocomplete="new-password")
-    repeated = f.secret(_l("New password again"), autocomplete="new-password")
-
-
 class SignInView(PortalView):
     """Open to everybody; each page leads to the next, none opens anything before the last."""
 
     route_base = "/login"
     default_view = "by_text"
-
-    def answer(self, form: f.PortalForm, work: Any, template: str, **context: Any) -> Any:
-        """Show a form; run `work` when it is posted and valid; refusals stand on top of it."""
-        status = 200
-        if request.method == "POST":
-            status = 422
-            if form.validate():
-                try:
-                    return work()
-                except DomainError as error:
-                    form.refuse(explain(error))
-                    status = error.http_status
-        return self.render_template(template, form=form, **context), status
 
     # ---- by text
 
@@ -333,7 +312,7 @@ class SignInView(PortalView):
         kept = pending.find(RESET)
         if kept is None:
             return redirect("/login/forgotten", 303)
-        form = NewPasswordForm()
+        form = f.NewPasswordForm()
         return self.answer(
             form,
             lambda: self._reset(kept, form),
@@ -343,7 +322,7 @@ class SignInView(PortalView):
         )
 
     @staticmethod
-    def _reset(kept: Pending, form: NewPasswordForm) -> Any:
+    def _reset(kept: Pending, form: f.NewPasswordForm) -> Any:
         lockout.require_not_locked(kept.name, request.remote_addr or "")
         try:
             with unit_of_work():
