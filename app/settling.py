@@ -7,8 +7,8 @@ clock, and every page that acts on an application and must see it as the clock l
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from app import clock
 from app.domain.errors import DomainError
@@ -28,6 +28,22 @@ from app.services import (
 from app.services.audit_anchors import HEARTBEAT, AnchorKeys, anchor_head
 
 log = logging.getLogger(__name__)
+
+WORK: Mapping[str, Callable[..., int]] = {
+    "transfers": transfers.settle_due,
+    "unit_moves": unit_moves.expire_due,
+    "signatures": second_signatures.expire_due,
+    "unusual_accounts": account_sampling.flag_unusual,
+    "dormancy": dormancy.suspend_dormant,
+    "outbox": notifications.deliver_outbox,
+    "reminders": reminders.remind,
+    "milestones": milestones.watch,
+}
+"""What the clock does by itself besides the sweeps of applications, in this order: how many rows
+each has changed."""
+
+ON_THE_REAL_CLOCK = frozenset({"dormancy"})
+"""Whether an account is used is a matter of real time; all other work follows business time."""
 
 
 def run_sweep(name: str) -> tuple[int, int]:
@@ -61,14 +77,7 @@ def settle(application_id: int) -> list[str]:
 def run_everything() -> dict[str, tuple[int, int]]:
     """All periodic work at once, without Redis: `./portal sweep` and the rehearsal clock."""
     ran = {name: run_sweep(name) for name in sweeps.FINDERS}
-    ran["transfers"] = run_once(transfers.settle_due)
-    ran["unit_moves"] = run_once(unit_moves.expire_due)
-    ran["signatures"] = run_once(second_signatures.expire_due)
-    ran["unusual_accounts"] = run_once(account_sampling.flag_unusual)
-    ran["dormancy"] = run_once(dormancy.suspend_dormant, now=clock.real_now())
-    ran["outbox"] = run_once(notifications.deliver_outbox)
-    ran["reminders"] = run_once(reminders.remind)
-    ran["milestones"] = run_once(milestones.watch)
+    ran |= {name: run_work(name) for name in WORK}
     expired = expire_jobs()
     ran["job_files"] = (expired, expired)
     ran["audit_head"] = _try_to_anchor()
@@ -98,10 +107,11 @@ def _try_to_anchor() -> tuple[int, int]:
         return 1, 0
 
 
-def run_once(work: Callable[..., int], *, now: datetime | None = None) -> tuple[int, int]:
-    """(found, changed) of one piece of work, in one transaction; business time if none is given."""
+def run_work(name: str) -> tuple[int, int]:
+    """(found, changed) of one piece of `WORK`, in one transaction."""
+    now = clock.real_now() if name in ON_THE_REAL_CLOCK else clock.now()
     with trusted_writes(), unit_of_work():
-        count = work(now=now or clock.now())
+        count = WORK[name](now=now)
     return count, count
 
 

@@ -14,6 +14,7 @@ from rq.serializers import JSONSerializer
 
 from app import clock
 from app.services.sweeps import FINDERS
+from app.settling import WORK
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +36,7 @@ class Periodic:
 
 PERIODIC = (
     *(Periodic(name, "app.jobs.sweeping.sweep", (name,)) for name in FINDERS),
-    Periodic("transfers", "app.jobs.sweeping.settle_transfers"),
-    Periodic("unit_moves", "app.jobs.sweeping.expire_unit_moves"),
-    Periodic("signatures", "app.jobs.sweeping.expire_signatures"),
-    Periodic("unusual_accounts", "app.jobs.sweeping.flag_unusual_accounts"),
-    Periodic("dormancy", "app.jobs.sweeping.suspend_dormant"),
-    Periodic("outbox", "app.jobs.sweeping.deliver"),
-    Periodic("reminders", "app.jobs.sweeping.remind"),
-    Periodic("milestones", "app.jobs.sweeping.watch_milestones"),
+    *(Periodic(name, "app.jobs.sweeping.work", (name,)) for name in WORK),
     Periodic("background", "app.jobs.background.look_after"),
     Periodic("audit_head", "app.jobs.sweeping.anchor_audit"),
 )
