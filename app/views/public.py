@@ -3,6 +3,7 @@ results, verification."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from app.logs import mask
 from app.messages import explain
 from app.models import CallForApplications, Publicity
 from app.security.actors import current_actor
+from app.security.addresses import holds_number
 from app.security.limits import limit_look_ups, limit_pages
 from app.security.origins import comes_from_elsewhere
 from app.services import lookups, objections, worklists
@@ -35,6 +37,9 @@ CACHE_SECONDS = 30
 
 NUMBER_LENGTH = 40
 """Longer than any certificate or receipt number; the rest of what was typed is dropped."""
+
+LONG_ROW = re.compile(r"[0-9]{19,}")
+"""More digits than any document or telephone number has."""
 
 DIRECTIVE_YEAR = 2022
 """The plan year of docs/notice-2022.txt."""
@@ -195,7 +200,7 @@ class PublicView(PortalView):
     def verify(self) -> Any:
         """The form to verify a certificate by its number, or to find one's own."""
         number = request.args.get("number", "").strip()[:NUMBER_LENGTH]
-        if mask(number) != number:  # a document number: it goes by POST, not into an address
+        if _is_of_a_person(number):  # it goes by POST, not into an address
             return redirect(url_for("PublicView.own_certificates"))
         if number:
             return redirect(url_for("PublicView.certificate", number=number))
@@ -215,7 +220,7 @@ class PublicView(PortalView):
     def certificate(self, number: str) -> Any:
         """What the certificate of this number says, or that there is none."""
         number = number.strip()[:NUMBER_LENGTH]
-        if mask(number) != number:
+        if _is_of_a_person(number):
             return redirect(url_for("PublicView.own_certificates"))
         page = self._page(
             "public/certificate.html",
@@ -230,7 +235,7 @@ class PublicView(PortalView):
     def receipts(self) -> Any:
         """The form to check a receipt by its number."""
         number = request.args.get("number", "").strip()[:NUMBER_LENGTH]
-        if number and mask(number) == number:
+        if number and not _is_of_a_person(number):
             return redirect(url_for("PublicView.receipt", number=number))
         return self._page("public/receipt.html", gettext("Check a receipt"), number="", found=None)
 
@@ -238,7 +243,7 @@ class PublicView(PortalView):
     def receipt(self, number: str) -> Any:
         """Whether a receipt is genuine: its instant and content hash, no name."""
         number = number.strip()[:NUMBER_LENGTH]
-        if mask(number) != number:
+        if _is_of_a_person(number):
             return redirect(url_for("PublicView.receipts"))
         page = self._page(
             "public/receipt.html",
@@ -420,6 +425,16 @@ def _folded(line: str) -> list[str]:
         row += character
         size += width
     return [*rows, row]
+
+
+def _is_of_a_person(number: str) -> bool:
+    """Whether what was typed as the number of a certificate or receipt is one of a person.
+
+    What the logs would mask, but for rows of digits that are longer than any number of a person.
+    """
+    if LONG_ROW.fullmatch(number):
+        return holds_number(number)
+    return mask(number) != number
 
 
 def register(appbuilder: Any) -> None:

@@ -23,6 +23,9 @@ MOST_RATIO: Final = 300
 _OLD_FORMAT: Final = b"\xd0\xcf\x11\xe0"
 _ZIP: Final = b"PK\x03\x04"
 _MEGABYTE: Final = 1024 * 1024
+BROKEN: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
+"""What zipfile raises for a damaged file, depending on which of its bytes are wrong."""
+
 _NEEDED: Final = {"[Content_Types].xml", "xl/workbook.xml"}
 
 
@@ -72,7 +75,7 @@ def unpack(content: bytes) -> dict[str, bytes]:
         try:
             with package.open(info) as stream:
                 data = stream.read(min(info.file_size, room) + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        except BROKEN as error:
             raise damaged() from error
         room -= len(data)
         if len(data) != info.file_size or room < 0:
@@ -95,7 +98,7 @@ def _open(content: bytes) -> zipfile.ZipFile:
     try:
         package = zipfile.ZipFile(io.BytesIO(content))
         infos = package.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+    except BROKEN as error:
         raise damaged() from error
     names = {info.filename for info in infos}
     if len(names) != len(infos) or not names >= _NEEDED:
