@@ -279,6 +279,11 @@ for _entry in AUDIT_SIGNING_KEY.split(","):
 AUDIT_ANCHOR_FILE = Path(env_text("AUDIT_ANCHOR_FILE", str(VAR / "audit-heads.jsonl"))).expanduser()
 """Where the signed heads of the audit log are appended, outside the database."""
 
+# --- configuration in the browser ---------------------------------------------------------------
+
+CONFIGURATION_LOOK_SECONDS = 1.0
+"""How often a process looks whether somebody has published a change; 0: with every request."""
+
 # --- gateways ---------------------------------------------------------------------------------
 
 SMS_GATEWAY_URL = env_text("SMS_GATEWAY_URL")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from flask import current_app, has_app_context
 from flask_appbuilder import Model
@@ -45,6 +46,17 @@ def audit_anchor_file() -> Path:
 def audit_signing_key() -> str:
     """The keys of the audit log's anchors, as configured."""
     return str(current_app.config["AUDIT_SIGNING_KEY"])
+
+
+def configuration_look_seconds() -> float:
+    """How often a process looks whether the configuration has changed, as configured."""
+    return float(current_app.config["CONFIGURATION_LOOK_SECONDS"])
+
+
+def process_memory() -> dict[str, Any]:
+    """What this process keeps for the running application; nothing another one must see."""
+    memory: dict[str, Any] = current_app.extensions.setdefault("process_memory", {})
+    return memory
 
 
 @contextmanager

@@ -903,17 +903,63 @@ class DictionaryEntry(HasId, Model):
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
 
 
-class ScreenVersion(HasId, HasCreatedAt, Model):
-    """A published version of a screen definition; an application keeps the one it was begun
-    with."""
+class ShippedDefinition(Model):
+    """出厂定义: the product's own layer of a definition, as the release in use ships it."""
 
-    __tablename__ = "screen_version"
-    __table_args__ = (UniqueConstraint("key", "number"),)
+    __tablename__ = "shipped_definition"
 
-    key: Mapped[str] = mapped_column(String(60))
-    number: Mapped[int] = mapped_column(Integer)
+    key: Mapped[str] = mapped_column(String(60), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
     definition: Mapped[dict[str, Any]] = mapped_column(JSONB)
     checksum: Mapped[str] = mapped_column(String(64))
+
+
+class DefinitionDraft(HasId, HasVersion, Model):
+    """定义草稿: a layer somebody is working on; one for each key and scope."""
+
+    __tablename__ = "definition_draft"
+    __table_args__ = (UniqueConstraint("key", "scope"),)
+
+    key: Mapped[str] = mapped_column(ForeignKey("shipped_definition.key"))
+    scope: Mapped[str] = mapped_column(String(40), default="", comment="empty: the province")
+    changes: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    base_number: Mapped[int] = mapped_column(Integer, default=0)
+    changed_at: Mapped[datetime | None] = mapped_column(TZDateTime)
+    changed_by_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"))
+
+
+class DefinitionVersion(HasId, HasCreatedAt, Model):
+    """定义版本: a published definition with the changes of its layer; never changed, so that an
+    application keeps the one it was begun with."""
+
+    __tablename__ = "definition_version"
+    __table_args__ = (
+        UniqueConstraint("key", "scope", "number"),
+        {"info": {"append_only": True}},
+    )
+
+    key: Mapped[str] = mapped_column(String(60))
+    scope: Mapped[str] = mapped_column(String(40), default="", comment="empty: the province")
+    number: Mapped[int] = mapped_column(Integer)
+    changes: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    definition: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    differences: Mapped[list[Any]] = mapped_column(
+        JSONB, default=list, comment="[path, before, after] beside the version before"
+    )
+    reason: Mapped[str] = mapped_column(Text, default="")
+    published_by_id: Mapped[int | None] = mapped_column(
+        ForeignKey("ab_user.id"), comment="none: the product or the layer below has changed"
+    )
+
+
+class ConfigurationGeneration(Model):
+    """The state of the configuration in force; one row, a new token with every change."""
+
+    __tablename__ = "configuration_generation"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
+    token: Mapped[str] = mapped_column(String(16), default="")
 
 
 class RehearsalClock(Model):
@@ -1167,7 +1213,7 @@ class Application(HasId, HasCreatedAt, HasVersion, Model):
     applicant_kind: Mapped[ApplicantKind] = mapped_column(
         word(ApplicantKind), default=ApplicantKind.EMPLOYEE
     )
-    form_version_id: Mapped[int] = mapped_column(ForeignKey("screen_version.id"))
+    form_version_id: Mapped[int] = mapped_column(ForeignKey("definition_version.id"))
     content: Mapped[dict[str, Any]] = mapped_column(
         JSONB, default=dict, comment="section key -> values; frozen as an ApplicationVersion"
     )
@@ -1209,7 +1255,7 @@ class Application(HasId, HasCreatedAt, HasVersion, Model):
     committee: Mapped[Committee] = relationship()
     employer: Mapped[Unit] = relationship(foreign_keys=[employer_id])
     holder_unit: Mapped[Unit | None] = relationship(foreign_keys=[holder_unit_id])
-    form_version: Mapped[ScreenVersion] = relationship()
+    form_version: Mapped[DefinitionVersion] = relationship()
     current_step: Mapped[RoutingStep | None] = relationship(foreign_keys=[current_step_id])
     versions: Mapped[list[ApplicationVersion]] = relationship(
         back_populates="application", order_by="ApplicationVersion.number"

@@ -106,6 +106,7 @@ def make_app(running: Servers, database: str, files: Path, **overrides: Any) -> 
         WTF_CSRF_ENABLED=False,
         RATELIMIT_ENABLED=False,
         AUTH_RATE_LIMITED=False,
+        CONFIGURATION_LOOK_SECONDS=0,
         SERVER_NAME="localhost",
         **overrides,
     )

@@ -1,5 +1,5 @@
 """The application form as its screen definition describes it: sections and fields, read from a
-ScreenVersion.
+DefinitionVersion.
 
 An application keeps the version it was begun with; everything that draws, reads, checks or shows
 its content goes by these objects and knows no field by name, except the few the process itself
@@ -12,12 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import select
-
 from app.domain.errors import ConflictError
 from app.domain.messages import N_
-from app.extensions import db
-from app.models import ScreenVersion
+from app.models import DefinitionVersion
+from app.services.definitions.versions import newest_version
 
 APPLICATION_FORM: Final = "application_form"
 
@@ -177,14 +175,9 @@ def _read_field(given: Mapping[str, Any]) -> Field:
     )
 
 
-def current_form() -> ScreenVersion:
+def current_form() -> DefinitionVersion:
     """The published version of the application form new drafts begin with."""
-    version: ScreenVersion | None = db.session.scalar(
-        select(ScreenVersion)
-        .where(ScreenVersion.key == APPLICATION_FORM)
-        .order_by(ScreenVersion.number.desc())
-        .limit(1)
-    )
+    version = newest_version(APPLICATION_FORM)
     if version is None:
         raise ConflictError(
             N_("The application form is not set up yet. Tell the administrator and come back.")

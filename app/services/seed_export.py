@@ -32,8 +32,8 @@ from app.models import (
     PlanLine,
     ProfessionalTitle,
     ReasonCode,
-    ScreenVersion,
     Series,
+    ShippedDefinition,
     Specialty,
     SpecialtyGroup,
 )
@@ -46,7 +46,6 @@ from app.services.seeding import (
 )
 
 ORIGIN_WORDS = {origin: word for word, origin in ORIGINS.items()}
-APPLICATION_FORM = "application_form"
 LINE_WIDTH = 120
 
 
@@ -61,7 +60,12 @@ def export_all() -> dict[str, Any]:
         "parameters.yaml": _export_parameters(session),
         "reason_codes.yaml": _export_reason_codes(session),
         "dictionaries.yaml": _export_dictionaries(session),
-        "screens/application_form.yaml": _newest_screen(session, APPLICATION_FORM),
+        **{
+            f"screens/{row.key}.yaml": row.definition
+            for row in session.scalars(
+                select(ShippedDefinition).where(ShippedDefinition.kind.in_(("form", "record")))
+            )
+        },
         **{f"plan_{year}.yaml": data for year, data in _export_plans(session)},
     }
 
@@ -80,13 +84,13 @@ def write_all(folder: Path) -> list[Path]:
     return written
 
 
-def _newest_screen(session: Session, key: str) -> Any:
-    return session.scalar(
-        select(ScreenVersion.definition)
-        .where(ScreenVersion.key == key)
-        .order_by(ScreenVersion.number.desc())
-        .limit(1)
-    )
+def _export_collection_form(session: Session) -> dict[str, Any]:
+    form = session.get_one(ShippedDefinition, COLLECTION_FORM).definition
+    return {
+        "heading": form["heading"],
+        "series_line": form["series_line"],
+        "columns": form["headings"],
+    }
 
 
 def _export_divisions(session: Session) -> dict[str, Any]:
@@ -185,7 +189,7 @@ def _export_specialties(session: Session) -> dict[str, Any]:
             }
         )
     return {
-        "annex_2": _newest_screen(session, COLLECTION_FORM),
+        "annex_2": _export_collection_form(session),
         "catalogue": list(catalogue.values()),
     }
 

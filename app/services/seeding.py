@@ -6,9 +6,8 @@ nothing. The demo cast (`seed/demo`) comes in rehearsal mode only, whole and onc
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from app.domain.terms import (
 )
 from app.extensions import db, trusted_writes
 from app.models import (
+    ConfigurationGeneration,
     Dictionary,
     DictionaryEntry,
     Division,
@@ -39,18 +39,18 @@ from app.models import (
     PlanLine,
     ProfessionalTitle,
     ReasonCode,
-    ScreenVersion,
     Series,
     Specialty,
     SpecialtyGroup,
 )
 from app.services import seeding_demo, settings
+from app.services.definitions.shipped import load_shipped, ship, shipped_files
 from app.services.seed_files import Entry, SeedError, read_seed, telling_refusals
 
 __all__ = ["COLLECTION_FORM", "SeedError", "load_all"]
 
 COLLECTION_FORM = "specialty_collection_form"
-"""The screen key under which the printed headings of Annex 2 are kept."""
+"""The key under which the printed heads of Annex 2 are kept."""
 
 ORIGINS = {"annex_2": SpecialtyOrigin.DIRECTIVE, "demo": SpecialtyOrigin.DEMO}
 """How specialties.yaml writes where a specialty comes from."""
@@ -82,6 +82,7 @@ def load_all(*, with_demo: bool, folder: Path | None = None) -> None:
             "the database has no tables: run `./portal db upgrade` and `./portal init` first."
         )
     with trusted_writes():
+        _load_generation(session)
         for name, load in _files(folder):
             with telling_refusals(name):
                 load(session, read_seed(folder, name))
@@ -103,7 +104,7 @@ def _files(folder: Path) -> list[tuple[str, Any]]:
         ("parameters.yaml", _load_parameters),
         ("reason_codes.yaml", _load_reason_codes),
         ("dictionaries.yaml", _load_dictionaries),
-        ("screens/application_form.yaml", _load_screen),
+        *((name, partial(_load_definition, folder)) for name in shipped_files(folder)),
         *((name, _load_plan) for name in plans),
     ]
 
@@ -182,7 +183,7 @@ def _read_titles(series: Entry) -> Iterator[ProfessionalTitle]:
 
 def _load_specialties(session: Session, file: Entry) -> None:
     series = _series_by_slug(session)
-    _add_screen(session, COLLECTION_FORM, 1, file.mapping("annex_2"))
+    ship(_read_collection_form(file.get("annex_2")))
     groups = {(row.category_slug, row.slug): row for row in session.scalars(select(SpecialtyGroup))}
     known = set(session.execute(select(Specialty.group_id, Specialty.number)))
     position = 0
@@ -298,19 +299,26 @@ def _load_dictionaries(session: Session, file: Entry) -> None:
                 )
 
 
-def _load_screen(session: Session, file: Entry) -> None:
-    _add_screen(session, file.text("screen"), file.number("version"), file.value)
+def _load_definition(folder: Path, _session: Session, file: Entry) -> None:
+    load_shipped(folder, file)
 
 
-def _add_screen(session: Session, key: str, number: int, definition: dict[str, Any]) -> None:
-    """Publish a screen definition unless this number of it is on file."""
-    known = session.scalar(
-        select(ScreenVersion.id).where(ScreenVersion.key == key, ScreenVersion.number == number)
-    )
-    if known is None:
-        text = json.dumps(definition, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-        checksum = hashlib.sha256(text.encode()).hexdigest()
-        session.add(ScreenVersion(key=key, number=number, definition=definition, checksum=checksum))
+def _read_collection_form(entry: Entry) -> dict[str, Any]:
+    """The printed heads of Annex 2 as a definition."""
+    return {
+        "key": COLLECTION_FORM,
+        "kind": "sheet",
+        "heading": entry.text("heading"),
+        "series_line": entry.text("series_line"),
+        "headings": entry.mapping("columns"),
+    }
+
+
+def _load_generation(session: Session) -> None:
+    """The row every process looks at; without it no change of the configuration is noticed."""
+    if session.get(ConfigurationGeneration, 1) is None:
+        session.add(ConfigurationGeneration(id=1, token=""))
+        session.flush()
 
 
 # --------------------------------------------------------------------------- the plan

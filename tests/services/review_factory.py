@@ -23,7 +23,7 @@ from app.models import (
     PersonnelAffiliation,
     PlanCategory,
     ReviewMeeting,
-    ScreenVersion,
+    DefinitionVersion,
     Specialty,
     SpecialtyGroup,
 )
@@ -80,7 +80,7 @@ def accept_application(
         select(PlanCategory).where(PlanCategory.slug == committee.category_slug)
     ).one()
     form = db.session.scalars(
-        select(ScreenVersion).where(ScreenVersion.key == "application_form")
+        select(DefinitionVersion).where(DefinitionVersion.key == "application_form")
     ).first()
     assert form is not None
     employer_id = db.session.scalars(

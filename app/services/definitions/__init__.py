@@ -1,0 +1,1 @@
+"""Definitions: what a province configures without a programmer, in layers, drafts, versions."""
