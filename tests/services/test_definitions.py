@@ -152,7 +152,7 @@ def test_a_draft_begun_before_another_publication_is_not_published(app: Flask, o
 
 
 def test_versions_are_never_rewritten(app: Flask):
-    with pytest.raises(DBAPIError, match="permission denied|append-only"):
+    with pytest.raises(DBAPIError, match=r"permission denied|append-only"):
         db.session.execute(text("UPDATE definition_version SET number = 7"))
     db.session.rollback()
 

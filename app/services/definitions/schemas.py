@@ -67,7 +67,7 @@ def _advise(error: ValidationError) -> str:
     value = repr(error.instance)
     shown = value if len(value) <= LONGEST_VALUE else f"{value[:LONGEST_VALUE]}…"
     wanted = error.validator_value
-    advices: dict[str, Callable[[], str]] = {
+    wordings: dict[str, Callable[[], str]] = {
         "required": lambda: _missing(error),
         "additionalProperties": lambda: _unknown(error),
         "enum": lambda: f"write one of {', '.join(map(str, wanted))} here, not {shown}.",
@@ -80,7 +80,7 @@ def _advise(error: ValidationError) -> str:
         "maximum": lambda: f"write {wanted} or less here, not {shown}.",
         "uniqueItems": lambda: "the list names something twice.",
     }
-    advice = advices.get(str(error.validator))
+    advice = wordings.get(str(error.validator))
     return advice() if advice else f"{shown} cannot stand here."
 
 
