@@ -163,6 +163,19 @@ def reactivate(login: str, reason: str) -> None:
     click.echo(f"{login} may sign in again")
 
 
+@found_group.command("phone")
+@click.argument("login")
+@click.option("--phone", prompt="Mobile number", help="Asked for when left out.")
+@click.option("--reason", prompt="Reason", help="Kept in the audit log.")
+@with_appcontext
+@in_words
+def replace_phone(login: str, phone: str, reason: str) -> None:
+    """Register another mobile number for the account LOGIN; the former one is told."""
+    with unit_of_work():
+        accounts.replace_phone(login, phone, reason, now=clock.now())
+    click.echo(f"codes of {login} go to the new number")
+
+
 @click.group("demo")
 def demo_group() -> None:
     """The demo cast of a rehearsal."""

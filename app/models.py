@@ -531,6 +531,9 @@ class MisconductFinding(HasId, HasCreatedAt, Model):
     )
     finding: Mapped[str] = mapped_column(Text)
     is_person_at_fault: Mapped[bool] = mapped_column(Boolean)
+    was_active: Mapped[bool] = mapped_column(
+        Boolean, default=True, comment="whether the account was open before; so it is afterwards"
+    )
     disqualified: Mapped[list[int]] = mapped_column(JSONB, default=list)
     credit_record_id: Mapped[int | None] = mapped_column(ForeignKey("credit_record.id"))
     found_by_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"))

@@ -26,6 +26,7 @@ def require_signer(signer: Signer) -> None:
 
 def require_second_person(first: Signer, second: Signer) -> None:
     """Refuse the same person twice, also under another account. Raises NotPermittedError."""
+    require_signer(first)
     require_signer(second)
     if first.account_id == second.account_id or first.person_id == second.person_id:
         raise NotPermittedError(

@@ -88,14 +88,20 @@ def roles_after_leaving(held: Iterable[ActorRole]) -> frozenset[ActorRole]:
     return (before & KEPT_ROLES) | {ActorRole.APPLICANT}
 
 
-def require_start(starts_on: date, *, since: date | None, today: date) -> date:
+def require_start(starts_on: date, *, since: date | None, asked_on: date, today: date) -> date:
     """Return the last day in the old unit, the one before `starts_on`: no gap, no overlap.
 
-    `since` is the first day in the old unit. Raises RuleViolation.
+    `since` is the first day in the old unit. The past is not rewritten: the new unit begins on the
+    day of the request `asked_on` at the earliest. Raises RuleViolation.
     """
     if starts_on > today:
         raise RuleViolation(
             N_("The first day in the new unit must not lie in the future. Answer on that day.")
+        )
+    if starts_on < asked_on:
+        raise RuleViolation(
+            N_("The first day in the new unit is that of the request, %(day)s, or a later one."),
+            day=asked_on.isoformat(),
         )
     if since is not None and starts_on <= since:
         raise RuleViolation(

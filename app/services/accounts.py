@@ -45,7 +45,7 @@ from app.services.activation_codes import (
     initial_password,
     make_activation_code,
 )
-from app.services.actors import Actor
+from app.services.actors import SYSTEM, Actor
 from app.services.affiliations import (
     first_free_day,
     lock_person,
@@ -148,9 +148,9 @@ def create_personal_account(
     if person is not None:
         person = lock_person(person.id)
         account = db.session.scalar(select(Account).where(Account.person_id == person.id))
+        require_same_name(person, draft.name)
         _require_free(person, account, int(unit.id))
         if account is not None:
-            require_same_name(person, draft.name)
             return _attach(person, account.id, unit, draft.applicant_kind, actor=actor, now=now)
     else:
         person = register_person(draft, identity_hash(draft.identity_number), now=now)
@@ -361,6 +361,7 @@ def reset_password(
     require_may_manage(account, actor)
     if not reason.strip():
         raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
+    _require_phone_stays(account, phone)
     after = _register_phone(account, phone)
     code = make_activation_code()
     give_activation_code(account, code, now=now)
@@ -368,6 +369,36 @@ def reset_password(
     record("reset_password", account, actor=actor, now=now, after=after, reason=reason.strip())
     db.session.flush()
     return NewAccount(account, code)
+
+
+def _require_phone_stays(account: Account, phone: str) -> None:
+    """Refuse another number for an administrator or the provincial department: with the code and
+    the telephone in one hand, one administrator would become the other."""
+    is_kept = roles_of(account) & (ADMINISTRATORS | {ActorRole.PROVINCE_HRSS})
+    known = phone_of(account)
+    if is_kept and known is not None and phone.strip() and require_phone(phone) != known:
+        raise NotPermittedError(
+            N_(
+                "The mobile number of an administrator or of the provincial department is changed "
+                "by the operator of the machine alone. Create the code without a new number."
+            )
+        )
+
+
+def replace_phone(login: str, phone: str, reason: str, *, now: datetime) -> Account:
+    """Register another number for an account, as the operator of the machine; the former one is
+    told. Raises ConflictError, RuleViolation."""
+    account_id = db.session.scalar(select(Account.id).where(Account.username == login))
+    if account_id is None:
+        raise ConflictError(N_("There is no account with this login. Check how it is written."))
+    if not reason.strip():
+        raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
+    account = lock_account(account_id)
+    after = _register_phone(account, phone)
+    end_sessions(account.id)
+    record("replace_phone", account, actor=SYSTEM, now=now, after=after, reason=reason.strip())
+    db.session.flush()
+    return account
 
 
 def _register_phone(account: Account, typed: str) -> dict[str, str]:

@@ -105,7 +105,10 @@ def ask_extension(
 
 
 def approve_extension(extension_id: int, *, actor: Actor, now: datetime) -> MilestoneExtension:
-    """Give the second signature, by another person; the committee may go on from then."""
+    """Give the second signature, by another person; the committee may go on from then.
+
+    The locked line puts approvals of one deadline in a row: none shortens what another has given.
+    """
     _require_province(actor)
     row = db.session.get_one(
         MilestoneExtension, extension_id, with_for_update=True, populate_existing=True
@@ -114,6 +117,13 @@ def approve_extension(extension_id: int, *, actor: Actor, now: datetime) -> Mile
         raise ConflictError(N_("This extension has been approved already."))
     asker = db.session.get_one(Account, row.asked_by_id)
     require_second_person(Signer(asker.id, asker.person_id), signer_of(actor))
+    line = db.session.get_one(
+        PlanLine, row.plan_line_id, with_for_update={"of": PlanLine, "key_share": True}
+    )
+    if due_end_of(row.until_on) <= now:
+        raise RuleViolation(N_("The new day has passed already. Choose a later day."))
+    if row.until_on <= milestone_due_on(row.committee_id, line, row.milestone):
+        raise ConflictError(N_("The deadline lies behind this day already. Nothing is extended."))
     row.approved_by_id = actor.account_id
     row.approved_at = now
     _move_due_dates(row)

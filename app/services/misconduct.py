@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.domain.calendar import ONE_DAY, beijing_date
 from app.domain.errors import ConflictError, NotPermittedError
-from app.domain.four_eyes import Signer, require_second_person
+from app.domain.four_eyes import Signer, require_second_person, require_signer
 from app.domain.messages import N_
 from app.domain.terms import SampleState
 from app.domain.transfers import NOT_BLOCKING
@@ -44,6 +44,7 @@ def find_misconduct(
     if account.unit is None or account.person_id is None:
         raise ConflictError(N_("This account belongs to no unit or no person."))
     _require_department(account.unit, actor)
+    require_signer(signer_of(actor))
     text = require_text(
         finding, N_("Write the finding: what was found, and how it was established.")
     )
@@ -51,13 +52,14 @@ def find_misconduct(
     if in_force(account.id) is not None:
         raise ConflictError(N_("A finding about this account is in force already."))
     accounts.require_administrators_left(account, accounts.roles_of(account))
-    account.active = False
+    was_active, account.active = account.active, False
     account.session_stamp = (account.session_stamp or 0) + 1
     row = MisconductFinding(
         account_id=account.id,
         person_id=account.person_id,
         unit_id=account.unit.id,
         finding=text,
+        was_active=was_active,
         is_person_at_fault=is_person_at_fault,
         found_by_id=actor.account_id,
         found_at=now,
@@ -139,8 +141,8 @@ def lift_misconduct(
 ) -> MisconductFinding:
     """Lift a finding by a second decision, of another person, with its reason.
 
-    The account opens again and the credit record ends; disqualified applications stay ended: an end
-    of the process has no way back, the person applies anew.
+    The account is what it was before, the credit record ends; disqualified applications stay so:
+    an end of the process has no way back, the person applies anew.
     """
     row = db.session.get_one(
         MisconductFinding,
@@ -156,7 +158,7 @@ def lift_misconduct(
     row.lift_reason = require_text(reason, N_("Say why the finding does not hold."))
     row.lifted_at, row.lifted_by_id = now, actor.account_id
     account = accounts.lock_account(row.account_id)
-    account.active = True
+    account.active = row.was_active
     if row.credit_record is not None:
         row.credit_record.until_on = beijing_date(now) - ONE_DAY
     record("lift_misconduct", row, actor=actor, now=now, reason=row.lift_reason)

@@ -18,6 +18,7 @@ from app.domain.codes import (
 )
 from app.domain.errors import RuleViolation
 from app.domain.messages import N_
+from app.domain.names import require_person_name
 from app.domain.terms import ApplicantKind, IdentityDocument
 from app.extensions import db
 from app.models import Person
@@ -55,9 +56,7 @@ def register_person(draft: PersonDraft, digest: str, *, now: datetime) -> Person
 
     Raises InvalidIdentityError or RuleViolation with what to correct.
     """
-    name = draft.name.strip()
-    if not name:
-        raise RuleViolation(N_("Enter the name as on the document."))
+    name = require_person_name(draft.name)
     if draft.identity_document.value not in parameter("identity_documents"):
         raise RuleViolation(
             N_("This kind of document is not accepted at present. Choose another one.")

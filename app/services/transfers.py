@@ -421,7 +421,8 @@ def _move(
     require_no_application_under_way(row.person_id)
     present = present_affiliation(row.person_id)
     since = present.starts_on if present is not None else None
-    last_on = require_start(starts_on, since=since, today=beijing_date(now))
+    asked_on = beijing_date(row.asked_at or row.created_at)
+    last_on = require_start(starts_on, since=since, asked_on=asked_on, today=beijing_date(now))
     _end(row, state, note, actor, now, starts_on=starts_on)
     if present is not None:
         present.ends_on = last_on

@@ -25,6 +25,7 @@ from app.domain.errors import (
     StaleVersionError,
 )
 from app.domain.messages import N_
+from app.domain.names import require_unit_name
 from app.domain.routing import UnitRef
 from app.domain.terms import AdministrativeLevel, MoveState, UnitKind
 from app.domain.transfers import OPEN_STATES
@@ -47,6 +48,7 @@ from app.services.accounts import NewAccount, create_unit_account
 from app.services.actors import Actor
 from app.services.audit import record
 from app.services.materials import Proof
+from app.services.people import require_phone
 from app.services.sessions import end_sessions
 from app.services.unit_search import index_unit
 
@@ -120,9 +122,7 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
     level = registration.level or draft.level or _usual_level(draft.kind, parent)
     _require_creator(draft, parent, level, actor)
     parent = lock_unit(parent.id, is_shared=bool(code))
-    name = draft.name.strip()
-    if not name:
-        raise RuleViolation(N_("Enter the name of the unit as on its certificate."))
+    name = require_unit_name(draft.name)
     if not parent.is_active:
         raise ConflictError(
             N_("%(unit)s is not active. Ask the unit above it to activate it first."),
@@ -148,7 +148,7 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
         registrar_proof_sha256=registration.proof_sha256,
         registrar_proof_name=registration.proof_name,
         contact_name=draft.contact_name.strip() or None,
-        contact_phone=draft.contact_phone.strip() or None,
+        contact_phone=require_phone(draft.contact_phone) if draft.contact_phone.strip() else None,
         address=draft.address.strip() or None,
         path=parent.path,
     )
@@ -356,7 +356,9 @@ def lock_unit(unit_id: int, *, is_shared: bool = False) -> Unit:
     )
 
 
-CHANGEABLE = ("name", "division_code", "registrar", "contact_name", "contact_phone", "address")
+CHANGEABLE = ("name", "division_code", "registrar", "contact_name", "address")
+"""Not the telephone of the contact: the codes of the unit account go to it, so that it changes only
+with a new code by who looks after that account (`accounts.reset_password`)."""
 
 
 def change_unit(
@@ -370,9 +372,7 @@ def change_unit(
     if unit.version != expected_version:
         raise StaleVersionError(current_state=unit.name, current_version=unit.version)
     before = _facts(unit)
-    name = str(values.get("name", unit.name)).strip()
-    if not name:
-        raise RuleViolation(N_("Enter the name of the unit as on its certificate."))
+    name = require_unit_name(str(values.get("name") or "")) if "name" in values else unit.name
     division_code = values.get("division_code", unit.division_code)
     if unit.parent is not None and division_code != unit.division_code:
         require_division(division_code, unit.parent)

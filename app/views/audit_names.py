@@ -102,6 +102,7 @@ ACTIONS: Mapping[str, str] = {
     "reschedule_plan_line": N_("Plan line rescheduled"),
     "remove_totp": N_("Authenticator removed"),
     "reset_own_password": N_("Forgotten password replaced by an SMS code"),
+    "replace_phone": N_("Mobile number replaced by the operator"),
     "reset_password": N_("New activation code created"),
     "return_authority_filing": N_("Authority filing returned"),
     "return_filing": N_("Result filing returned"),

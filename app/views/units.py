@@ -156,7 +156,6 @@ class UnitChangeForm(f.PortalForm):
         ),
     )
     contact_name = f.text(_l("Contact"), longest=60)
-    contact_phone = f.text(_l("Telephone of the contact"), longest=40)
     address = f.text(_l("Address"))
     is_self_reviewing = f.tick(
         _l("Self-reviewing unit"), hint=_l("Named by the provincial HRSS department.")

@@ -131,9 +131,19 @@ def test_administrator_is_not_transferred(role):
 
 def test_affiliations_follow_each_other_without_gap_or_overlap():
     since, today = date(2022, 8, 1), date(2022, 8, 10)
-    assert require_start(date(2022, 8, 2), since=since, today=today) == date(2022, 8, 1)
-    assert require_start(today, since=since, today=today) == date(2022, 8, 9)
-    assert require_start(today, since=None, today=today) == date(2022, 8, 9)
+    asked = date(2022, 8, 2)
+    assert require_start(date(2022, 8, 2), since=since, asked_on=asked, today=today) == date(
+        2022, 8, 1
+    )
+    assert require_start(today, since=since, asked_on=asked, today=today) == date(2022, 8, 9)
+    assert require_start(today, since=None, asked_on=asked, today=today) == date(2022, 8, 9)
     for day in (date(2022, 8, 1), date(2022, 7, 31), date(2022, 8, 11)):
         with pytest.raises(RuleViolation):
-            require_start(day, since=since, today=today)
+            require_start(day, since=since, asked_on=asked, today=today)
+
+
+def test_nobody_begins_in_the_new_unit_before_it_was_asked_for():
+    asked, today = date(2022, 8, 3), date(2022, 8, 10)
+    assert require_start(asked, since=None, asked_on=asked, today=today) == date(2022, 8, 2)
+    with pytest.raises(RuleViolation, match="2022-08-03"):
+        require_start(date(2022, 8, 2), since=None, asked_on=asked, today=today)

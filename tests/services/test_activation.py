@@ -10,7 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
-from app.domain.errors import ConflictError, DomainError, RuleViolation, WeakPasswordError
+from app.domain.errors import (
+    ConflictError,
+    DomainError,
+    NotPermittedError,
+    RuleViolation,
+    WeakPasswordError,
+)
 from app.domain.terms import ApplicantKind, IdentityDocument
 from app.extensions import db
 from app.models import Account, AuditEntry, EvaluationPlan, FormerPassword, Unit
@@ -250,6 +256,26 @@ def test_superior_enters_the_phone_of_a_unit_account_that_has_none(app: Flask):
         select(AuditEntry).where(AuditEntry.action == "reset_password")
     ).one()
     assert entry.after == {"phone": "199****8888"}
+
+
+@pytest.mark.parametrize("login", ["auditor", "sysadmin", "province2"])
+def test_phone_of_an_administrator_is_changed_by_the_operator_alone(app: Flask, login: str):
+    """With code and telephone in one hand, one administrator would become the other."""
+    account = db.session.scalars(select(Account).where(Account.username == login)).one()
+    known = texts.phone_of(account)
+    for phone in ("", known):
+        accounts.reset_password(account.id, "遗失", phone=phone, actor=staff("security"), now=NOW)
+    with pytest.raises(NotPermittedError, match="operator"):
+        accounts.reset_password(account.id, "换号", phone=PHONE, actor=staff("security"), now=NOW)
+    assert texts.phone_of(account) == known
+    result = app.test_cli_runner().invoke(
+        args=["found", "phone", login, "--phone", PHONE, "--reason", "换号"]
+    )
+    assert result.exit_code == 0, result.output
+    assert texts.phone_of(account) == PHONE
+    assert texts.rehearsal_texts()[0].phone_mask.endswith(known[-4:])
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "replace_phone")).one()
+    assert (entry.after, entry.reason) == ({"phone": "199****8888"}, "换号")
 
 
 def test_code_of_an_account_without_a_phone_says_whom_to_ask(app: Flask):

@@ -70,6 +70,21 @@ def test_finding_has_all_its_consequences_at_once(app: Flask):
     assert entry.after["unit_id"] == row.unit_id
 
 
+def test_account_that_was_locked_before_stays_locked_after_the_finding_is_lifted(app: Flask):
+    account_id = staff("王敏").account_id
+    accounts.set_active(account_id, False, "离岗", actor=staff("nmdesign"), now=NOW)
+    lift(find(), "guiyang")
+    assert db.session.get_one(Account, account_id).active is False
+
+
+def test_account_without_a_person_finds_nothing(app: Flask):
+    nobody = dataclasses.replace(staff("nanming"), person_id=None)
+    with pytest.raises(NotPermittedError, match="by name"):
+        misconduct.find_misconduct(
+            staff("王敏").account_id, "x", is_person_at_fault=True, actor=nobody, now=NOW
+        )
+
+
 def test_person_who_took_no_part_is_not_barred(app: Flask):
     make_application(State.IN_EMPLOYER_CHECK)
     row = find(at_fault=False)

@@ -233,6 +233,22 @@ def test_extension_is_approved_once():
         extensions.approve_extension(row.id, actor=staff("province2"), now=LATE)
 
 
+def test_a_shorter_extension_takes_nothing_back_and_a_passed_day_gives_nothing():
+    application = make_application(State.RECEIVED)
+    shorter, longer = ask(application), ask(application, until="2022-12-20T00:00:00")
+    extensions.approve_extension(longer.id, actor=staff("province2"), now=LATE)
+    with pytest.raises(ConflictError, match="behind"):
+        extensions.approve_extension(shorter.id, actor=staff("province2"), now=LATE)
+    assert application.due_at == at("2022-12-21T00:00:00")
+    late = ask(application, until="2022-12-30T00:00:00")
+    for moment, outcome in (("2022-12-31T00:00:00", RuleViolation), ("2022-12-30T23:59:59", None)):
+        if outcome is None:
+            extensions.approve_extension(late.id, actor=staff("province2"), now=at(moment))
+        else:
+            with pytest.raises(outcome, match="passed"):
+                extensions.approve_extension(late.id, actor=staff("province2"), now=at(moment))
+
+
 # --------------------------------------------------------------------------- entrusted review
 
 

@@ -298,13 +298,13 @@ def test_application_under_way_blocks_until_it_has_ended(app: Flask):
     assert affiliations() == [(unit_of(FROM).id, None)]
     application.state = State.WITHDRAWN
     db.session.flush()
-    assert release(row, now=LATER).state is TransferState.RELEASED
+    assert release(row, now=LATER, starts_on=LATER.date()).state is TransferState.RELEASED
     assert application.employer_id == unit_of(FROM).id
 
 
 def test_draft_does_not_block(app: Flask):
     make_application(State.DRAFT)
-    assert release(ask(now=LATER)).state is TransferState.RELEASED
+    assert release(ask(now=LATER), starts_on=LATER.date()).state is TransferState.RELEASED
 
 
 def test_second_request_waits_for_the_first(app: Flask):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from flask import Flask
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
@@ -423,3 +424,31 @@ def test_closing_names_open_transfers_and_publicities(actor):
     assert hanging.publicities == 1
     assert hanging.applications == 1
     assert not hanging.is_free
+
+
+@pytest.mark.parametrize("changes", [{"contact_phone": "abc"}, {"name": "a\u202eb"}, {"name": "😀"}])
+def test_unit_needs_a_name_and_a_phone_that_can_be_used(app: Flask, changes: dict[str, str]):
+    with pytest.raises(RuleViolation):
+        units.create_unit(draft(**changes), actor=staff("nmhousing"), now=NOW)
+
+
+def test_phone_of_the_unit_account_is_no_field_of_the_unit_form(sign_in, unit):
+    """Whoever could change it would receive the codes of the unit account (E9)."""
+    row = unit("黔中建筑设计院（演示）")
+    before = row.contact_phone
+    handler = sign_in("520102198502029150")
+    page = handler.get(f"/units/edit/{row.id}")
+    assert b"contact_phone" not in page.data
+    answer = handler.post(
+        f"/units/edit/{row.id}",
+        data={
+            "expected_version": row.version,
+            "name": row.name,
+            "division": row.division_code,
+            "address": "新址",
+            "contact_phone": "13655556666",
+        },
+    )
+    db.session.refresh(row)
+    assert (answer.status_code, row.address) == (303, "新址")
+    assert row.contact_phone == before

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from app.domain.codes import SUFFIX_LENGTH, USCC_LENGTH, check_uscc, require_parent_code
 from app.domain.errors import ConflictError, InvalidCodeError, NotPermittedError
 from app.domain.messages import N_
+from app.domain.names import require_unit_name
 from app.domain.sheets import SheetLayout
 from app.domain.terms import AccountOrigin, AdministrativeLevel, UnitKind
 from app.domain.workflow import ActorRole
@@ -32,6 +33,7 @@ from app.services.imports.units import (
     KnownUnit,
     find_units_by_code,
 )
+from app.services.people import require_phone
 from app.services.search_text import pinyin_initials, search_vector
 from app.services.units import lock_unit, unit_ref
 
@@ -125,6 +127,9 @@ class LegacyUnitsChecker:
     def _judge_new(self, cells: Cells, unit: LegacyUnit, number: int) -> None:
         if unit.code:
             cells.attempt("code", lambda: check_legacy_code(unit.code, unit.parent_code))
+        cells.attempt("name", lambda: require_unit_name(unit.name))
+        if unit.contact_phone:
+            cells.attempt("contact_phone", lambda: require_phone(unit.contact_phone))
         above = self._first.get(unit.parent_code, number)
         if unit.parent_code and unit.parent_code not in self._known and above >= number:
             cells.say("parent_code", NO_PARENT)
@@ -171,7 +176,7 @@ def import_legacy_unit(draft: LegacyUnit, *, actor: Actor, now: datetime) -> acc
     suffix = draft.code[-SUFFIX_LENGTH:] if len(draft.code) > USCC_LENGTH else None
     level = draft.registrar_level if draft.kind is UnitKind.NON_PUBLIC else draft.level
     unit = Unit(
-        name=draft.name,
+        name=require_unit_name(draft.name),
         kind=draft.kind,
         level=level or parent.level,
         code=draft.code,
@@ -180,7 +185,7 @@ def import_legacy_unit(draft: LegacyUnit, *, actor: Actor, now: datetime) -> acc
         division_code=draft.division or parent.division_code,
         registrar_level=draft.registrar_level if draft.kind is UnitKind.NON_PUBLIC else None,
         contact_name=draft.contact_name or None,
-        contact_phone=draft.contact_phone or None,
+        contact_phone=require_phone(draft.contact_phone) if draft.contact_phone else None,
         path=parent.path,
         pinyin=pinyin_initials(draft.name),
         search=search_vector(draft.name),

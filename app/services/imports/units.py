@@ -11,6 +11,7 @@ from app.domain.accounts import NewUnit, require_may_create_account, territorial
 from app.domain.codes import check_uscc
 from app.domain.errors import DomainError, NotPermittedError, RuleViolation
 from app.domain.messages import N_
+from app.domain.names import require_unit_name
 from app.domain.routing import UnitRef
 from app.domain.sheets import SheetLayout
 from app.domain.terms import AccountOrigin, AdministrativeLevel, UnitKind
@@ -19,6 +20,7 @@ from app.models import Division, Unit, UnitCodeAlias
 from app.services.actors import Actor
 from app.services.imports.reading import SheetRow
 from app.services.imports.rows import Cells, Checked, Tables, Written
+from app.services.people import require_phone
 from app.services.units import DIVISION_DIGITS, UnitDraft, create_unit, unit_ref
 
 CODE_TAKEN = N_(
@@ -126,6 +128,9 @@ class UnitsChecker:
     def _judge_new(self, cells: Cells, draft: UnitDraft) -> None:
         if draft.code:
             cells.attempt("code", lambda: check_uscc(draft.code))
+        cells.attempt("name", lambda: require_unit_name(draft.name))
+        if draft.contact_phone:
+            cells.attempt("contact_phone", lambda: require_phone(draft.contact_phone))
         if cells.row.cells.get("division") and draft.division_code not in self._divisions:
             cells.say("division", UNKNOWN_DIVISION)
         if cells.is_broken("unit_kind") or cells.is_broken("registrar_level"):
