@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Final
 
 from app.domain.errors import RuleViolation
@@ -37,6 +38,16 @@ Value = Any
 Flat = Mapping[str, Value]
 
 
+MOST_VALUES: Final = 20_000
+DEEPEST_PATH: Final = 12
+LONGEST_PATH: Final = 500
+LONGEST_VALUE: Final = 20_000
+DEEPEST_VALUE: Final = 4
+MOST_IN_LIST: Final = 2_000
+LARGEST: Final = 10**15
+
+_TOO_MUCH: Final = N_("The definition holds more than %(limit)s values. Take some out.")
+_NOT_STORABLE: Final = N_("%(path)s: this value cannot be stored. Type it anew.")
 _NO_ROOM: Final = N_("%(path)s: this value has no place in the definition. Take it out.")
 
 
@@ -95,12 +106,13 @@ def unflatten(flat: Flat) -> dict[str, Any]:
     """The definition of a flat map: items in the order of their places, values of None left out.
 
     What a layer says of an item that no layer places is left out, too: the product has dropped it
-    (`orphans` names it).
+    (`orphans` names it). Raises LayerError for paths and values that no definition has.
     """
+    require_bounded(flat)
     tree: dict[str, Any] = {}
     lost = {path.rpartition("/")[0] for path in orphans(flat)}
     for path in sorted(flat):
-        if flat[path] is None or any(_is_within(path, item) for item in lost):
+        if flat[path] is None or lost.intersection(_around(path)):
             continue
         node = tree
         *parents, name = path.split("/")
@@ -114,8 +126,50 @@ def unflatten(flat: Flat) -> dict[str, Any]:
     return {name: _order(name, node) for name, node in tree.items()}
 
 
-def _is_within(path: str, item: str) -> bool:
-    return path.startswith(f"{item}/")
+def require_bounded(flat: Flat) -> None:
+    """Refuse what no definition can hold and nothing that works on one could bear: too much, too
+    deep, not storable, the key of an item renamed. Raises LayerError."""
+    if len(flat) > MOST_VALUES:
+        raise LayerError(_TOO_MUCH, limit=MOST_VALUES)
+    for path, value in flat.items():
+        parts = path.split("/") if isinstance(path, str) else [""]
+        if not all(parts) or len(parts) > DEEPEST_PATH or len(path) > LONGEST_PATH:
+            raise LayerError(_NO_ROOM, path=str(path)[:LONGEST_PATH])
+        owner = parts[-3] if len(parts) > 2 else ""
+        is_odd_place = parts[-1] == PLACE and not _is_place(value)
+        is_item = len(parts) > 1 and parts[-2] in IDENTITIES and value is not None
+        if is_odd_place or is_item or IDENTITIES.get(owner) == parts[-1]:
+            raise LayerError(_NO_ROOM, path=path)
+        if not _is_storable(path) or not _is_storable(value):
+            raise LayerError(_NOT_STORABLE, path=ascii(path)[:LONGEST_PATH])
+
+
+def _is_place(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+
+def _is_storable(value: Any, depth: int = 0) -> bool:
+    """Whether the database keeps a value as it is: no NUL, no half characters, finite numbers of a
+    usual size, lists neither long nor deep."""
+    match value:
+        case None | bool():
+            return True
+        case int() | float():
+            return isfinite(value) and abs(value) < LARGEST
+        case str():
+            is_whole = not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
+            return is_whole and len(value) <= LONGEST_VALUE
+        case list() | dict() if depth < DEEPEST_VALUE and len(value) <= MOST_IN_LIST:
+            inner = [*value, *value.values()] if isinstance(value, dict) else value
+            return all(_is_storable(each, depth + 1) for each in inner)
+        case _:
+            return False
+
+
+def _around(path: str) -> Iterator[str]:
+    """What a path lies in, the outermost first."""
+    parts = path.split("/")
+    return ("/".join(parts[:length]) for length in range(1, len(parts)))
 
 
 def _order(name: str, node: Any) -> Any:
@@ -178,8 +232,9 @@ def compare(before: Flat, after: Flat) -> list[Change]:
 
 def set_back(changes: Flat, paths: Collection[str]) -> dict[str, Value]:
     """A layer without the values at `paths`; an item's path sets back all that is said of it."""
+    back = set(paths)
     return {
         path: value
         for path, value in changes.items()
-        if not any(path == each or _is_within(path, each) for each in paths)
+        if path not in back and not back.intersection(_around(path))
     }

@@ -184,8 +184,9 @@ def roll_back(
 ) -> DefinitionVersion:
     """Publish the changes of an earlier version anew, as the next number; nothing is rewritten.
 
-    The product's layer stays that of this release. Raises UnknownDefinitionError, RuleViolation,
-    FaultyDefinitionError when the earlier changes no longer fit.
+    The product's layer stays that of this release; own fields added since stay, retired. Raises
+    UnknownDefinitionError, RuleViolation, FaultyDefinitionError when the earlier changes no longer
+    fit.
     """
     reason = _require_reason(reason)
     _lock(key)
@@ -198,12 +199,27 @@ def roll_back(
     )
     if earlier is None:
         raise UnknownDefinitionError
-    definition = resolve(key, earlier.changes, scope)
+    changes = merge(earlier.changes, _retire_since(key, scope, earlier))
+    definition = resolve(key, changes, scope)
     require_valid(definition)
     faults = [f for f in lint(definition) if f.blocks]
     if faults:
         raise FaultyDefinitionError(faults)
-    return _publish(key, scope, earlier.changes, reason, actor, now)
+    return _publish(key, scope, changes, reason, actor, now)
+
+
+def _retire_since(key: str, scope: str, earlier: DefinitionVersion) -> dict[str, Any]:
+    """What keeps the province's own fields published since, as retired ones: data stand behind
+    them."""
+    newest = _changes_in_force(key, scope)
+    kept: dict[str, Any] = {}
+    for path in newest:
+        item, _slash, name = path.rpartition("/")
+        if name != "is_custom" or not newest[path] or path in earlier.changes:
+            continue
+        kept |= {each: newest[each] for each in newest if each.startswith(f"{item}/")}
+        kept[f"{item}/is_retired"] = True
+    return kept
 
 
 def _require_reason(reason: str) -> str:
