@@ -129,25 +129,27 @@ def read_form(definition: Mapping[str, Any]) -> FormDefinition:
             Section(
                 key=given["key"],
                 number=int(given.get("number", place)),
-                label=_label(given, "label"),
-                help=_label(given, "help"),
-                fields=tuple(_read_field(field) for field in given.get("fields", ())),
+                label=read_label(given, "label"),
+                help=read_label(given, "help"),
+                fields=tuple(read_field(field) for field in given.get("fields", ())),
             )
             for place, given in enumerate(definition["sections"], start=1)
         )
     )
 
 
-def _label(given: Mapping[str, Any], name: str) -> Label:
+def read_label(given: Mapping[str, Any], name: str) -> Label:
+    """The text of that name and its Chinese."""
     return Label(given.get(name) or "", given.get(f"{name}_zh") or "")
 
 
-def _read_field(given: Mapping[str, Any]) -> Field:
+def read_field(given: Mapping[str, Any]) -> Field:
+    """Return the field a definition describes."""
     return Field(
         name=given["name"],
         kind=given["kind"],
-        label=_label(given, "label"),
-        help=_label(given, "help"),
+        label=read_label(given, "label"),
+        help=read_label(given, "help"),
         is_required=bool(given.get("is_required")),
         is_read_only=bool(given.get("is_read_only")),
         is_publicised=bool(given.get("is_publicised")),
@@ -171,7 +173,7 @@ def _read_field(given: Mapping[str, Any]) -> Field:
         min_rows=int(given.get("min_rows") or 0),
         max_rows=int(given.get("max_rows") or 50),
         is_multiple=bool(given.get("multiple")),
-        columns=tuple(_read_field(column) for column in given.get("columns") or ()),
+        columns=tuple(read_field(column) for column in given.get("columns") or ()),
     )
 
 
