@@ -11,13 +11,15 @@ from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from sqlalchemy.exc import IntegrityError
 
+from app import clock
 from app.domain.errors import DomainError, NotPermittedError
 from app.extensions import unit_of_work
 from app.messages import explain
 from app.security.actors import current_actor
 from app.services.actors import Actor
 from app.views.base import PortalModelView
-from app.views.forms import PortalForm
+from app.views.forms import PortalForm, ReasonForm
+from app.views.labels import name_of
 
 T = TypeVar("T")
 UNUSED = frozenset({"download", "delete", "action", "action_post"})
@@ -139,6 +141,34 @@ class RecordView(PortalModelView):
         context.setdefault("back", self.path("list/"))
         page = self.render_template(template, form=form, title=title, **context)
         return page, status
+
+    def answer_reason(
+        self,
+        row: Any,
+        title: Any,
+        work: Callable[..., T],
+        done: Callable[[T], Any] | None = None,
+        **context: Any,
+    ) -> Any:
+        """Ask for nothing but a reason, and run `work` with it on the version the page shows; then
+        `done`, or back to the record with the name of its new state."""
+        form = ReasonForm(data={"expected_version": row.version})
+        now = clock.now()
+        page = self.path("show", row.id)
+        return self.answer_form(
+            form,
+            title,
+            lambda: work(
+                row.id,
+                form.reason.data,
+                expected_version=form.version,
+                actor=self.actor,
+                now=now,
+            ),
+            done or (lambda changed: self.saved(name_of(changed.state), page)),  # type: ignore[attr-defined]
+            submit_label=title,
+            **{"lead": self.record_title(row), "back": page, **context},
+        )
 
     def perform(self, work: Callable[[], object], message: Any, target: str) -> Any:
         """Run a button's work in one transaction; success and refusal both lead back in words."""

@@ -282,13 +282,15 @@ class TransferView(RecordView):
     @has_access
     def turn_down(self, pk: str) -> Any:
         """Turn down the wish of a person."""
-        return self._with_reason(pk, _("Turn down"), transfers.turn_down_transfer)
+        return self.answer_reason(self._readable(pk), _("Turn down"), transfers.turn_down_transfer)
 
     @expose("/withdraw/<pk>", methods=["GET", "POST"])
     @has_access
     def withdraw(self, pk: str) -> Any:
         """Take the own request back."""
-        return self._with_reason(pk, _("Take the request back"), transfers.withdraw_transfer)
+        return self.answer_reason(
+            self._readable(pk), _("Take the request back"), transfers.withdraw_transfer
+        )
 
     @expose("/release/<pk>", methods=["GET", "POST"])
     @has_access
@@ -319,7 +321,7 @@ class TransferView(RecordView):
     @has_access
     def objection(self, pk: str) -> Any:
         """Object as the present unit."""
-        return self._with_reason(pk, _("Object"), transfers.object_transfer)
+        return self.answer_reason(self._readable(pk), _("Object"), transfers.object_transfer)
 
     @expose("/decide/<pk>", methods=["GET", "POST"])
     @has_access
@@ -337,22 +339,6 @@ class TransferView(RecordView):
                 grant=form.grant.data == "yes",
                 starts_on=form.starts_on.data,
                 reason=form.reason.data,
-                expected_version=form.version,
-                actor=self.actor,
-                now=now,
-            ),
-        )
-
-    def _with_reason(self, pk: str, title: Any, work: Callable[..., Any]) -> Any:
-        row = self._readable(pk)
-        form = f.ReasonForm(data={"expected_version": row.version})
-        return self._answer(
-            row,
-            form,
-            title,
-            lambda now: work(
-                row.id,
-                form.reason.data,
                 expected_version=form.version,
                 actor=self.actor,
                 now=now,
@@ -508,9 +494,11 @@ class OwnTransferView(RecordView):
         """Ask for the own transfer."""
         form = OwnForm()
         now = clock.now()
-        return self._answer(
+        home = url_for("OwnTransferView.home")
+        title = _("Ask for the transfer to another unit")
+        return self.answer_form(
             form,
-            _("Ask for the transfer to another unit"),
+            title,
             lambda: transfers.propose_transfer(
                 form.to_code.data,
                 ApplicantKind(form.applicant_kind.data),
@@ -518,7 +506,10 @@ class OwnTransferView(RecordView):
                 actor=self._self(),
                 now=now,
             ),
-            _("Your request has been sent."),
+            lambda _row: self.saved(_("Your request has been sent."), home),
+            template="transfers/own_form.html",
+            back=home,
+            submit_label=title,
             lead=_(
                 "The new unit has to take your request up, then your present unit answers within "
                 "%(days)s working days; otherwise the HRSS department decides.",
@@ -530,7 +521,7 @@ class OwnTransferView(RecordView):
     @has_access
     def objection(self, pk: str) -> Any:
         """Object to being transferred."""
-        return self._with_reason(
+        return self._answer_own(
             pk,
             _("Object to the transfer"),
             transfers.object_as_person,
@@ -541,44 +532,23 @@ class OwnTransferView(RecordView):
     @has_access
     def withdraw(self, pk: str) -> Any:
         """Take the own request back."""
-        return self._with_reason(
+        return self._answer_own(
             pk,
             _("Take the request back"),
             transfers.withdraw_transfer,
             _("The request has been taken back."),
         )
 
-    def _with_reason(self, pk: str, title: Any, work: Callable[..., Any], done: Any) -> Any:
+    def _answer_own(self, pk: str, title: Any, work: Callable[..., Any], done: Any) -> Any:
         row = self._own(pk)
-        form = f.ReasonForm(data={"expected_version": row.version})
-        now = clock.now()
-        return self._answer(
-            form,
-            title,
-            lambda: work(
-                row.id,
-                form.reason.data,
-                expected_version=form.version,
-                actor=self.actor,
-                now=now,
-            ),
-            done,
-            lead=row.to_unit.name,
-        )
-
-    def _answer(
-        self, form: Any, title: Any, work: Callable[[], Any], done: Any, **more: Any
-    ) -> Any:
-        home = url_for("OwnTransferView.home")
-        return self.answer_form(
-            form,
+        return self.answer_reason(
+            row,
             title,
             work,
-            lambda _row: self.saved(done, home),
+            lambda _row: self.saved(done, url_for("OwnTransferView.home")),
             template="transfers/own_form.html",
-            back=home,
-            submit_label=title,
-            **more,
+            lead=row.to_unit.name,
+            back=url_for("OwnTransferView.home"),
         )
 
     def _self(self) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import abort
@@ -274,32 +273,14 @@ class UnitMoveView(RecordView):
     @has_access
     def refuse(self, pk: str) -> Any:
         """Refuse as one of the superiors."""
-        return self._with_reason(pk, _("Refuse"), unit_moves.refuse_move)
+        return self.answer_reason(self._readable(pk), _("Refuse"), unit_moves.refuse_move)
 
     @expose("/withdraw/<pk>", methods=["GET", "POST"])
     @has_access
     def withdraw(self, pk: str) -> Any:
         """Take the own request back."""
-        return self._with_reason(pk, _("Take the request back"), unit_moves.withdraw_move)
-
-    def _with_reason(self, pk: str, title: Any, work: Callable[..., UnitMove]) -> Any:
-        row = self._readable(pk)
-        form = f.ReasonForm(data={"expected_version": row.version})
-        now = clock.now()
-        return self.answer_form(
-            form,
-            title,
-            lambda: work(
-                row.id,
-                form.reason.data,
-                expected_version=form.version,
-                actor=self.actor,
-                now=now,
-            ),
-            lambda done: self.saved(name_of(done.state), self.path("show", row.id)),
-            lead=self.record_title(row),
-            back=self.path("show", row.id),
-            submit_label=title,
+        return self.answer_reason(
+            self._readable(pk), _("Take the request back"), unit_moves.withdraw_move
         )
 
 
