@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from flask import current_app, session
+from flask import current_app, request, session
 
 from app import clock
 from app.domain.errors import DomainError
 from app.domain.messages import N_
-from app.services.sessions import touch_session
+from app.services.sessions import last_seen, touch_session
+
+ASKED_BY_THE_PAGE = frozenset({"BackgroundJobView.progress", "SignInView.card_state"})
+"""What an open page asks again and again by itself: nobody uses the session by that."""
 
 
 class SessionEnd(StrEnum):
@@ -38,10 +41,17 @@ def idle_limit() -> timedelta:
 
 
 def session_end() -> SessionEnd | None:
-    """Why the session of this request is over; None while it is open. Notes that it is in use."""
+    """Why the session of this request is over; None while it is open.
+
+    Notes that it is in use, unless the page has asked by itself.
+    """
     now = clock.real_now()
     lifetime = current_app.permanent_session_lifetime
-    before = touch_session(session.sid, now=now, lifetime=lifetime)  # type: ignore[attr-defined]
+    sid: str = session.sid  # type: ignore[attr-defined]
+    if request.endpoint in ASKED_BY_THE_PAGE:
+        before = last_seen(sid)
+    else:
+        before = touch_session(sid, now=now, lifetime=lifetime)
     if before is None:
         return SessionEnd.ENDED
     if now - before > idle_limit():

@@ -87,6 +87,12 @@ def touch_session(session_id: str, *, now: datetime, lifetime: timedelta) -> dat
     return None if before is None else _instant(float(before))
 
 
+def last_seen(session_id: str) -> datetime | None:
+    """When a session was in use last; None if it has been ended."""
+    seen: Any = redis_store().get(SEEN + digest_of(session_id))
+    return None if seen is None else _instant(float(seen))
+
+
 def list_sessions(account: Account, *, now: datetime, idle: timedelta) -> list[SignIn]:
     """The open sessions of an account, the one used last first; ended ones are cleaned up."""
     store = redis_store()

@@ -20,6 +20,7 @@ from app.embedded import Servers
 from app.extensions import db, unit_of_work
 from app.models import Account, AuditEntry
 from app.security.actors import actor_of
+from app.security.session_limits import ASKED_BY_THE_PAGE
 from app.services import accounts, sessions
 from app.services.actors import Actor
 from tests.api.test_limits import make_limited_app
@@ -109,6 +110,36 @@ def test_a_session_rests_for_idle_minutes_and_no_longer(
     assert (answer.status_code, answer.headers["Location"]) == (302, "/login/?next=/work/?_l%3D1")
     assert "长时间未操作" in client.get("/login/").get_data(as_text=True)
     assert not is_in(client)
+
+
+@pytest.mark.parametrize("path", ["/jobs/progress/999999999", "/login/card/state"])
+def test_a_page_that_asks_by_itself_keeps_no_session(
+    sign_in: SignIn, pass_time: Callable[[timedelta], None], path: str
+) -> None:
+    """A page left open with a running job: its polls answer until the idle limit, then sign in."""
+    client = sign_in("province")
+    for _minute in range(29):
+        pass_time(timedelta(minutes=1))
+        assert client.get(path).status_code in (200, 404)
+    assert client.get("/work/").status_code == 200  # its owner is back in time
+    pass_time(timedelta(minutes=15))
+    client.get(path)
+    pass_time(timedelta(minutes=15))
+    assert client.get(path).status_code in (200, 404)
+    pass_time(timedelta(seconds=1))
+    client.get(path)
+    assert not is_in(client)
+
+
+def test_every_address_a_page_asks_by_itself_is_known() -> None:
+    """The templates' `data-poll` are those that keep no session."""
+    found = {
+        address
+        for file in Path("app/templates").rglob("*.html")
+        for address in re.findall(r'data-poll="([^"]+)"', file.read_text())
+    }
+    assert found == {"/jobs/progress/{{ row.id }}", "{{ url_for('SignInView.card_state') }}"}
+    assert {"BackgroundJobView.progress", "SignInView.card_state"} == ASKED_BY_THE_PAGE
 
 
 def test_use_keeps_a_session_but_not_beyond_its_hours(

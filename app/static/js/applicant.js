@@ -49,8 +49,11 @@
   };
   let running = false;
   let stopped = false;
+  // What was refused is sent again once it has been changed: a page left open keeps no sign-in alive.
+  let refused = false;
+  for (const name of ["input", "change", "click"]) form.addEventListener(name, () => (refused = false));
   const save = async () => {
-    if (running || stopped || form.dataset.sent || !form.hasAttribute("data-changed")) return;
+    if (running || stopped || refused || form.dataset.sent || !form.hasAttribute("data-changed")) return;
     running = true;
     const data = new FormData(form);
     all("input[type=file]").forEach((input) => data.delete(input.name));
@@ -66,6 +69,7 @@
         say(status.dataset.savedText.replace("{time}", found.saved_at), false);
       } else {
         form.setAttribute("data-changed", "");
+        refused = answer.status < 500;
         stopped = answer.status === 409 || answer.status === 403;
         if (answer.status !== 422) say(found.message, true);
       }

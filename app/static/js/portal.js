@@ -388,7 +388,9 @@
     const bar = box.querySelector("progress");
     const look = async () => {
       if (document.hidden) return;
-      const answer = await fetch(box.dataset.poll, { headers: { Accept: "application/json" } });
+      const answer = await fetch(box.dataset.poll, { headers: { Accept: "application/json" }, redirect: "manual" });
+      // The sign-in has ended, by its idle limit for one: the page itself says so.
+      if (answer.type === "opaqueredirect" || answer.status === 401) return location.reload();
       if (!answer.ok) return;
       const { state, done, total } = await answer.json();
       if (state !== box.dataset.state) return location.reload();
