@@ -21,7 +21,9 @@ from app import clock
 from app.crypto import keyring
 from app.domain.errors import DomainError
 from app.domain.messages import N_
+from app.security import lockout
 from app.security.actors import current_actor, require_signed_in
+from app.services.sign_in import find_account, name_of_tries
 
 log = logging.getLogger(__name__)
 
@@ -94,13 +96,17 @@ def limit_look_ups() -> None:
 
 
 def limit_sign_ins(login: str) -> None:
-    """Count a sign-in to an account from anywhere; the login is kept as a keyed hash.
+    """Count a sign-in to an account from anywhere it is not known from.
 
-    Right and wrong passwords, accounts that are and those that are not count alike.
+    Right and wrong passwords, accounts that are and those that are not count alike, and every login
+    of an account counts under the same keyed hash. Addresses it has been used from are left to the
+    lock-out (`app/security/lockout.py`), so that nobody elsewhere can keep its owner out.
     """
+    name = name_of_tries(login, find_account(login))
     with _closed_without_redis():
-        digest = keyring().lookup_hash(login.strip().upper())
-        _count("sign_ins", _limits("ACCOUNT_AUTH"), digest, TooOftenError)
+        if lockout.is_known(name, request.remote_addr or ""):
+            return
+        _count("sign_ins", _limits("ACCOUNT_AUTH"), keyring().lookup_hash(name), TooOftenError)
 
 
 def limit_account(name: str, limits: str = "") -> None:

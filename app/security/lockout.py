@@ -69,9 +69,14 @@ def require_not_braked(name: str, address: str) -> None:
         count = redis_store().get(_key("brake", name))
         if count is None or int(count) < int(parameter("login_brake_attempts")):
             return
-        is_known = redis_store().exists(_key("known", name, address))
-    if not is_known:
+    if not is_known(name, address):
         raise SignInBrakedError(minutes=lock_minutes())
+
+
+def is_known(name: str, address: str) -> bool:
+    """Whether this account has been used from this address of late."""
+    with counting():
+        return bool(redis_store().exists(_key("known", name, address)))
 
 
 def is_locked(name: str, address: str) -> bool:

@@ -28,6 +28,7 @@ from app.services.affiliations import lock_person
 from app.services.audit import record
 from app.services.facts import merge, require_text
 from app.services.notifications import notify
+from app.services.sessions import end_sessions
 from app.services.transitions import account_of_person, accounts_of_unit
 
 
@@ -53,7 +54,7 @@ def find_misconduct(
         raise ConflictError(N_("A finding about this account is in force already."))
     accounts.require_administrators_left(account, accounts.roles_of(account))
     was_active, account.active = account.active, False
-    account.session_stamp = (account.session_stamp or 0) + 1
+    end_sessions(account.id)
     row = MisconductFinding(
         account_id=account.id,
         person_id=account.person_id,

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from app import create_app
 from app.embedded import Servers
 from app.extensions import db
-from app.models import Account
+from app.models import Account, Person
 from app.security.limits import COUNTED
 from tests.conftest import PASSWORD
 
@@ -204,6 +204,30 @@ def test_sign_ins_to_one_account_are_limited_wherever_they_come_from(counted: Fl
     assert [ask("auditor", n) for n in range(7)] == [401] * 6 + [429]
     assert [ask("nobody", n) for n in range(7)] == [401] * 6 + [429]
     assert ask("security", 1) == 401
+
+
+def test_nobody_elsewhere_shuts_the_owner_out(counted: Flask) -> None:
+    """The address the owner signs in from is known: what others try does not count against it."""
+    with counted.app_context():
+        number, login = db.session.execute(
+            select(Person.identity_number, Account.username)
+            .join(Account, Account.person_id == Person.id)
+            .where(Account.first_name == "王敏")
+        ).one()
+
+    def ask(typed: str, address: str, password: str = "wrong") -> int:
+        client = counted.test_client()
+        client.environ_base["REMOTE_ADDR"] = address
+        return client.post("/login/", data={"login": typed, "password": password}).status_code
+
+    assert ask(number, "198.51.100.1", PASSWORD) == 302  # the first of six: not known yet
+    aliases = [number, login, number.lower(), login, number]
+    assert [ask(typed, f"203.0.113.{n}") for n, typed in enumerate(aliases)] == [401] * 5
+    assert ask(login, "203.0.113.9", PASSWORD) == 429
+    assert ask(number, "203.0.113.10", PASSWORD) == 429
+    assert ask(number, "198.51.100.1", PASSWORD) == 302
+    assert [ask(login, "198.51.100.1") for _ in range(5)] == [401] * 5
+    assert ask(login, "198.51.100.1", PASSWORD) == 429  # the lock-out of that address
 
 
 def test_exports_are_limited(counted: Flask) -> None:
