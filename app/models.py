@@ -1983,7 +1983,9 @@ class AuditEntry(HasId, Model):
     at: Mapped[datetime] = mapped_column(TZDateTime)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"), index=True)
     actor_name: Mapped[str] = mapped_column(String(60), default="")
-    role: Mapped[str] = mapped_column(String(40), default="")
+    role: Mapped[str] = mapped_column(
+        String(200), default="", comment="every role of the actor, with commas"
+    )
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
     address: Mapped[str] = mapped_column(String(45), default="")
     action: Mapped[str] = mapped_column(String(60))
@@ -2072,6 +2074,9 @@ class BackgroundJob(HasId, HasCreatedAt, HasVersion, Model):
     account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
     address: Mapped[str] = mapped_column(String(45), default="")
+    roles: Mapped[list[str]] = mapped_column(
+        JSONB, default=list, comment="those that opened the page it was asked on"
+    )
     given: Mapped[dict[str, Any]] = mapped_column(
         JSONB, default=dict, comment="what was asked for; no personal data"
     )

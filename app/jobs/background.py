@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement
 from app import clock, settling
 from app.domain.errors import DomainError, NotPermittedError
 from app.domain.messages import N_
+from app.domain.workflow import ActorRole
 from app.extensions import db, unit_of_work
 from app.jobs.hints import LONG_JOB_SECONDS, long_queue
 from app.jobs.schedule import RESULT_SECONDS
@@ -29,6 +30,7 @@ from app.security.actors import actor_of
 from app.services import background_jobs
 from app.services.actors import Actor
 from app.services.background_jobs import Ending, LeaseLostError
+from app.services.dormancy import require_not_suspended
 from app.services.imports import exporting, importing
 from app.services.imports.exporting import ExportWork
 from app.services.imports.importing import ImportWork
@@ -129,11 +131,15 @@ def _do_batch(work: Work, job: BackgroundJob) -> bool:
 
 
 def _actor_of(job: BackgroundJob) -> Actor:
-    """Who asked, with the roles held now: what has been taken away meanwhile is gone."""
+    """Who asked, under those roles of the page it was asked on that the account still holds.
+
+    Raises NotPermittedError for an account that has been locked or suspended meanwhile.
+    """
     account = db.session.get_one(Account, job.account_id, populate_existing=True)
     if not account.active:
         raise NotPermittedError(N_("The account that asked for this job has been locked."))
-    return actor_of(account, address=job.address)
+    require_not_suspended(account, now=clock.real_now())
+    return actor_of(account, address=job.address).under(*map(ActorRole, job.roles))
 
 
 def look_after() -> dict[str, int]:

@@ -41,7 +41,7 @@ def record(
         at=now,
         account_id=actor.account_id,
         actor_name=actor.name,
-        role=",".join(sorted(role.value for role in actor.roles))[:40],
+        role=",".join(sorted(role.value for role in actor.roles)),
         unit_id=actor.unit_id,
         address=actor.address,
         action=action,

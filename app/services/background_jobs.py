@@ -96,6 +96,7 @@ def ask_for_job(
         account_id=actor.account_id,
         unit_id=actor.unit_id,
         address=actor.address,
+        roles=_words(actor),
         given=dict(given),
         asked_at=now,
         expires_at=now + kept_for(),
@@ -104,6 +105,10 @@ def ask_for_job(
     db.session.flush()
     _wake_worker(job)
     return job
+
+
+def _words(actor: Actor) -> list[str]:
+    return sorted(role.value for role in actor.roles)
 
 
 def kept_for() -> timedelta:
@@ -139,7 +144,7 @@ def go_on_with_job(
         )
     if job.expires_at <= now:
         raise ConflictError(N_("This dry run has expired. Upload the file again."))
-    job.state, job.stage = JobState.QUEUED, stage
+    job.state, job.stage, job.roles = JobState.QUEUED, stage, _words(actor)
     job.done = job.attempts = 0
     job.heartbeat_at = _never(job)
     job.version += 1

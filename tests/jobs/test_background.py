@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from flask_appbuilder.security.sqla.models import Role
 from rq import SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import func, select, update
@@ -18,6 +19,7 @@ from sqlalchemy import func, select, update
 from app import clock
 from app.domain.errors import ConflictError, RuleViolation, StaleVersionError
 from app.domain.terms import JobFilePurpose, JobState, RowOutcome
+from app.domain.workflow import ActorRole
 from app.extensions import db, unit_of_work
 from app.jobs import background, schedule
 from app.jobs.hints import long_queue
@@ -146,6 +148,42 @@ def test_locked_account_stops_its_job(app: Flask) -> None:
         session.execute(update(Account).where(Account.username == "province").values(active=False))
     assert background.work_on(job_id) == "not_permitted"
     assert rows(job_id) == []
+
+
+def test_suspended_account_stops_its_job(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "PORTAL_MODE", "production")
+    job_id = ask()
+    with unit_of_work() as session:
+        session.execute(
+            update(Account).where(Account.username == "province").values(suspended_at=clock.now())
+        )
+    assert background.work_on(job_id) == "account_suspended"
+    assert rows(job_id) == []
+
+
+def test_job_works_under_the_roles_of_its_page(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a role of another page nor one that was taken away meanwhile comes along."""
+    seen: list[set[ActorRole]] = []
+
+    class Looking(Counting):
+        def do_batch(self, job, *, actor, now):
+            seen.append(set(actor.roles))
+            return super().do_batch(job, actor=actor, now=now)
+
+    monkeypatch.setattr(background, "KINDS", {"count": Looking})
+    handler = db.session.scalars(select(Account).where(Account.first_name == "刘伟")).one()
+    roles = db.session.scalars(
+        select(Role).where(Role.name.in_(("applicant", "unit_handler", "expert")))
+    )
+    handler.roles = list(roles)
+    page = actor_of(handler).under(ActorRole.UNIT_HANDLER, ActorRole.EXPERT)
+    with unit_of_work():
+        job = background_jobs.ask_for_job("count", {}, actor=page, now=clock.now())
+        handler.roles = [role for role in handler.roles if role.name != "expert"]
+    assert background.work_on(job.id) == "ended"
+    assert seen == [{ActorRole.UNIT_HANDLER}] * 5
 
 
 def test_too_many_open_jobs_are_refused(app: Flask) -> None:

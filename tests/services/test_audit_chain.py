@@ -8,7 +8,7 @@ import json
 import random
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, select, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from app.append_only import CHAIN_LOCK, ENTRY_COLUMNS, GENESIS, append_only_tables, entry_hash
+from app.domain.workflow import ActorRole
 from app.extensions import db, unit_of_work
 from app.models import AuditEntry, AuditLink, Unit
 from app.services import audit
@@ -102,6 +103,26 @@ def test_hash_can_be_recomputed_without_the_database(own_app: Flask) -> None:
 def test_hash_covers_every_column() -> None:
     names = {part.split(".")[-1].split(")")[0].split("::")[0] for part in ENTRY_COLUMNS}
     assert names == {column.name for column in AuditEntry.__table__.columns}
+
+
+def set_width_of_roles(width: int) -> None:
+    with unit_of_work():
+        as_superuser()
+        db.session.execute(text(f"ALTER TABLE audit_entry ALTER COLUMN role TYPE varchar({width})"))
+
+
+def test_every_role_stands_in_the_entry_and_a_wider_column_keeps_the_chain(own_app: Flask) -> None:
+    """As the migration does to what was written before: narrow, written, widened."""
+    everyone = replace(SYSTEM, roles=frozenset(ActorRole))
+    with own_app.app_context():
+        set_width_of_roles(40)
+        write(3)
+        set_width_of_roles(200)
+        with unit_of_work():
+            entry = audit.record("change_unit", None, actor=everyone, now=NOW)
+        assert len(entry.role) > 40
+        assert entry.role.split(",") == sorted(role.value for role in ActorRole)
+        assert verify().holds
 
 
 def race(app: Flask, threads: int, commits: int, *, entries: int = 1) -> list[str]:

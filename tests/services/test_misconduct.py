@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -13,7 +14,7 @@ from app.domain.terms import SampleState
 from app.domain.workflow import State
 from app.extensions import db
 from app.models import Account, AuditEntry, CreditRecord, MisconductFinding, Notification
-from app.services import accounts, misconduct
+from app.services import accounts, misconduct, sessions
 from tests.conftest import at
 from tests.factories import make_application, staff
 from tests.services.test_account_checks import created, draw
@@ -46,8 +47,12 @@ def test_finding_has_all_its_consequences_at_once(app: Flask):
     sample = draw("nanming", 1)
     account = db.session.get_one(Account, staff("王敏").account_id)
     stamp = account.session_stamp
+    sessions.begin_session(
+        account, "of-today", now=NOW, lifetime=timedelta(hours=1), device={"address": "::1"}
+    )
     row = find()
     assert (account.active, account.session_stamp > stamp) == (False, True)
+    assert sessions.touch_session("of-today", now=NOW, lifetime=timedelta(hours=1)) is None
     assert application.state is State.DISQUALIFIED
     assert all(posting.closed_at for posting in application.publicities)
     assert row.disqualified == [application.id]
