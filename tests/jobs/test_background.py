@@ -161,9 +161,7 @@ def test_suspended_account_stops_its_job(app: Flask, monkeypatch: pytest.MonkeyP
     assert rows(job_id) == []
 
 
-def test_job_works_under_the_roles_of_its_page(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_job_works_under_the_roles_of_its_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a role of another page nor one that was taken away meanwhile comes along."""
     seen: list[set[ActorRole]] = []
 
