@@ -369,6 +369,7 @@ PERSONS_RATE_LIMIT = env_rate("PERSONS_RATE_LIMIT", "60 per minute; 1500 per day
 """What an account may ask of persons: searching, showing numbers, creating, transferring."""
 EXPORTS_RATE_LIMIT = env_rate("EXPORTS_RATE_LIMIT", "20 per hour; 60 per day")
 IMPORTS_RATE_LIMIT = env_rate("IMPORTS_RATE_LIMIT", "30 per hour; 200 per day")
+PROOFS_RATE_LIMIT = env_rate("PROOFS_RATE_LIMIT", "10 per 15 minutes")
 
 # --- language and time ------------------------------------------------------------------------
 

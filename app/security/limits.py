@@ -39,6 +39,8 @@ COUNTED = {
     "ImportView.codes": "exports",
     "ImportView.new": "imports",
     "ImportView.confirm": "imports",
+    "OwnPasswordView.change": "proofs",
+    "AccountSecurityView.remove": "proofs",
 }
 """What is counted when it is sent (POST), and under which name: `PERSONS_RATE_LIMIT` and so on."""
 

@@ -55,6 +55,9 @@ COLLECTION_FORM = "specialty_collection_form"
 ORIGINS = {"annex_2": SpecialtyOrigin.DIRECTIVE, "demo": SpecialtyOrigin.DEMO}
 """How specialties.yaml writes where a specialty comes from."""
 
+PARAMETER_LIMITS = (("minimum", "minimum"), ("maximum", "maximum"), ("options", "choices"))
+"""What limits a parameter: the column, and its word in parameters.yaml."""
+
 PER_REASON = 10
 """Positions kept free for the uses of one reason code."""
 
@@ -225,20 +228,17 @@ def _series_by_slug(session: Session) -> dict[str, Series]:
 
 
 def _load_parameters(session: Session, file: Entry) -> None:
-    known = set(session.scalars(select(Parameter.key)))
+    known = {row.key: row for row in session.scalars(select(Parameter))}
     for position, entry in enumerate(file.items("parameters"), start=1):
-        if entry.text("key") in known:
-            continue
         default = entry.get("default").value
         optional = {
             column: entry.get(key).value
-            for column, key in (
-                ("minimum", "minimum"),
-                ("maximum", "maximum"),
-                ("options", "choices"),
-            )
+            for column, key in PARAMETER_LIMITS
             if entry.get(key, None).value is not None
         }
+        if entry.text("key") in known:
+            _renew_limits(known[entry.text("key")], optional)
+            continue
         session.add(
             Parameter(
                 key=entry.text("key"),
@@ -254,6 +254,13 @@ def _load_parameters(session: Session, file: Entry) -> None:
                 **optional,
             )
         )
+
+
+def _renew_limits(row: Parameter, limits: dict[str, Any]) -> None:
+    """What may be set is the product's to say, and comes with an upgrade; what is set is not."""
+    for column, _key in PARAMETER_LIMITS:
+        if getattr(row, column) != limits.get(column):
+            setattr(row, column, limits.get(column))
 
 
 def _load_reason_codes(session: Session, file: Entry) -> None:

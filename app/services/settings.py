@@ -36,9 +36,9 @@ def set_parameter(key: str, value: Any) -> Parameter:
             label=row.label,
             clause=row.clause,
         )
-    below = row.minimum is not None and value < row.minimum
-    above = row.maximum is not None and value > row.maximum
-    if below or above or (row.options and value not in row.options):
+    if isinstance(value, list):
+        _require_list(row, value)
+    elif not _is_within(row, value) or (row.options and value not in row.options):
         raise RuleViolation(
             N_("%(label)s: choose a value between %(minimum)s and %(maximum)s."),
             label=row.label,
@@ -49,6 +49,23 @@ def set_parameter(key: str, value: Any) -> Parameter:
     row.version += 1
     forget_settings()
     return row
+
+
+def _is_within(row: Parameter, value: Any) -> bool:
+    below = row.minimum is not None and value < row.minimum
+    return not (below or (row.maximum is not None and value > row.maximum))
+
+
+def _require_list(row: Parameter, values: list[Any]) -> None:
+    """Refuse a list with something else than what is offered, or with too few entries; the bounds
+    of a list are those of its length."""
+    strange = [value for value in values if row.options and value not in row.options]
+    if strange or len(set(values)) != len(values):
+        raise RuleViolation(
+            N_("%(label)s: choose among the values offered, each once."), label=row.label
+        )
+    if not _is_within(row, len(values)):
+        raise RuleViolation(N_("%(label)s: choose at least one value."), label=row.label)
 
 
 def load_calendar() -> WorkingCalendar:

@@ -671,6 +671,10 @@ class FilterAccount(FilterContains):
         return query.filter(match_accounts(value))
 
 
+HASHED_LOGIN = "^p[0-9a-f]{40}$"
+"""Logins of personal accounts: a keyed hash of the document number, which nobody searches for."""
+
+
 def match_accounts(value: str) -> ColumnElement[bool]:
     """The accounts a typed name, login, document number or pinyin initials stand for."""
     term = value.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
@@ -679,7 +683,7 @@ def match_accounts(value: str) -> ColumnElement[bool]:
     by_number = select(Person.id).where(Person.identity_hash == number)
     return or_(
         Account.first_name.ilike(f"%{term}%"),
-        (Account.person_id.is_(None)) & Account.username.ilike(f"{term}%"),
+        Account.username.ilike(f"{term}%") & ~Account.username.regexp_match(HASHED_LOGIN),
         Account.person_id.in_(by_pinyin),
         Account.person_id.in_(by_number),
     )

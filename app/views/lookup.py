@@ -44,7 +44,7 @@ class LookupView(PortalView):
         far as the account sees these."""
         if not current_user.is_authenticated:
             abort(401)
-        term = request.args.get("q", "").strip()[:60]
+        term = request.args.get("q", "").replace("\0", "").strip()[:60]
         if table == m.Unit.__tablename__:
             return jsonify(_find_units(term))
         if table not in SEARCHED:

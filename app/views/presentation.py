@@ -82,7 +82,7 @@ def _public_nav(*, signed_in: bool) -> list[tuple[str, str]]:
         (gettext("Verify a certificate"), url_for("PublicView.verify")),
         (gettext("Guide"), url_for("PublicView.guide")),
     ]
-    if signed_in and current_user.person_id:
+    if signed_in and any(role.name == ActorRole.APPLICANT for role in current_user.roles):
         nav.insert(0, (gettext("My applications"), "/"))
         nav.append((_notifications_in_words(), url_for("NotificationView.home")))
     return nav

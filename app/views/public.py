@@ -38,6 +38,9 @@ CACHE_SECONDS = 30
 NUMBER_LENGTH = 40
 """Longer than any certificate or receipt number; the rest of what was typed is dropped."""
 
+LONGEST_ADDRESS = 2000
+"""Characters of an address a page may be returned to; longer ones make no sensible header."""
+
 LONG_ROW = re.compile(r"[0-9]{19,}")
 """More digits than any document or telephone number has."""
 
@@ -258,6 +261,7 @@ class PublicView(PortalView):
     def switch_elder(self) -> Any:
         """长辈版 on or off, kept in a cookie for a year."""
         wanted = request.form.get("next", "")
+        wanted = wanted if len(wanted) <= LONGEST_ADDRESS else ""
         answer = redirect(get_safe_redirect(wanted) if wanted else url_for("PublicView.home"))
         answer.set_cookie(
             "elder",

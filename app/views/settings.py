@@ -103,6 +103,13 @@ class ChoiceForm(f.PortalForm):
     reason = f.reason()
 
 
+class ListForm(f.PortalForm):
+    """The new value of a parameter that is several of a few."""
+
+    value = f.several(_l("Value"), list)
+    reason = f.reason()
+
+
 class ParameterView(RecordView):
     """参数."""
 
@@ -136,11 +143,7 @@ class ParameterView(RecordView):
         row = db.session.get(Parameter, pk) if "\0" not in pk else None
         if row is None:
             abort(404)
-        shown = {"value": parameters.show_value(row.value), "expected_version": row.version}
-        options = _options(row)
-        form = ChoiceForm(data=shown) if options else ValueForm(data=shown)
-        if options:
-            form.value.choices = options
+        form = _form_of(row)
         form.value.description = _hint(row)
         now = clock.now()
         return self.answer_form(
@@ -148,7 +151,7 @@ class ParameterView(RecordView):
             row.label,
             lambda: parameters.change_parameter(
                 row.key,
-                form.value.data,
+                parameters.show_value(form.value.data),
                 expected_version=form.version,
                 reason=form.reason.data,
                 actor=self.actor,
@@ -158,6 +161,23 @@ class ParameterView(RecordView):
             lead=row.clause,
             note=_fixed_note(row),
         )
+
+
+def _form_of(row: Parameter) -> Any:
+    """The form for a value: several boxes, a drop-down, or a line of text."""
+    options, version = _options(row), row.version
+    if not options:
+        return ValueForm(
+            data={"value": parameters.show_value(row.value), "expected_version": version}
+        )
+    if isinstance(row.default, list):
+        ticked = [str(each) for each in row.value]
+        form: Any = ListForm(data={"value": ticked, "expected_version": version})
+    else:
+        chosen = parameters.show_value(row.value)
+        form = ChoiceForm(data={"value": chosen, "expected_version": version})
+    form.value.choices = options
+    return form
 
 
 def _group(rows: list[Parameter]) -> list[tuple[Any, list[Parameter]]]:
@@ -241,7 +261,8 @@ def _options(row: Parameter) -> list[tuple[str, str]]:
 
 
 def _hint(row: Parameter) -> str:
-    if row.minimum is None and row.maximum is None:
+    is_list = isinstance(row.default, list)
+    if is_list or (row.minimum is None and row.maximum is None):
         return _("Default: %(value)s", value=name_value(row.default))
     return _(
         "Default: %(value)s; from %(minimum)s to %(maximum)s",

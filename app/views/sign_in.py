@@ -89,7 +89,8 @@ class SignInView(PortalView):
     @no_cache
     def by_text(self) -> Any:
         """Ask for the login and send a code."""
-        _require_offered(LoginMethod.SMS_CODE)
+        if LoginMethod.SMS_CODE not in offered_methods():
+            return _switched_off()
         form = LoginForm()
         return self.answer(
             form,
@@ -217,7 +218,8 @@ class SignInView(PortalView):
     @no_cache
     def by_card(self) -> Any:
         """Show a QR code when asked to, and let the holder of the card in that has scanned it."""
-        _require_offered(LoginMethod.ESSC)
+        if LoginMethod.ESSC not in offered_methods():
+            return _switched_off()
         ticket = session.get("card_ticket", "")
         state = card_scans.scan_state(ticket) if ticket else "gone"
         if request.method == "POST" and state == "confirmed":
@@ -363,9 +365,10 @@ def _account_of(kept: Pending) -> Account | None:
     return db.session.get(Account, kept.account_id) if kept.account_id else None
 
 
-def _require_offered(method: LoginMethod) -> None:
-    if method not in offered_methods():
-        raise RuleViolation(N_("This way of signing in is switched off. Use another one."))
+def _switched_off() -> Any:
+    """Back to the ways of signing in that are there."""
+    flash(_("This way of signing in is switched off. Use another one."), "warning")
+    return redirect("/login/", 303)
 
 
 def draw_qr(content: str) -> Markup:

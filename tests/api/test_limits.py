@@ -236,6 +236,15 @@ def test_exports_are_limited(counted: Flask) -> None:
     assert answers == [422, 422, 429]
 
 
+def test_proofs_within_a_session_are_limited(counted: Flask) -> None:
+    """A stolen session guesses neither the password nor a code of the authenticator."""
+    client = sign_in(counted, "nmdesign")
+    typed = {"current": "falsch", "new": "x", "repeated": "x"}
+    answers = [client.post("/password/", data=typed).status_code for _ in range(6)]
+    answers += [client.post("/account/security/totp/remove").status_code for _ in range(5)]
+    assert answers == [422] * 10 + [429]
+
+
 def test_everything_counted_is_a_page_there_is(session_app: Flask) -> None:
     assert set(COUNTED) <= set(session_app.view_functions)
     for name in COUNTED.values():

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from app.extensions import db
 from app.models import AuditEntry, DictionaryEntry, HolidayYear, Parameter, ReasonCode
+from app.services import seeding, settings
 
 LISTS = {
     "sysadmin": (
@@ -187,3 +188,69 @@ def test_lists_send_as_many_queries_for_three_rows_as_for_one(
     one = count_queries(lambda: client.get(f"{path}?psize_{view}=1"))
     three = count_queries(lambda: client.get(f"{path}?psize_{view}=3"))
     assert one == three
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "status"),
+    [
+        ("identity_documents", ["resident_id", "passport"], 303),
+        ("identity_documents", [], 422),
+        ("identity_documents", ["9"], 422),
+        ("file_types", ["pdf", "exe"], 422),
+        ("representative_work_levels", [], 303),
+        ("representative_work_levels", ["-1"], 422),
+        ("sign_in_methods_unit", [], 303),
+    ],
+)
+def test_lists_take_what_is_offered_alone(sign_in, key: str, values: list[str], status: int):
+    """Words nobody knows would switch parts of the portal off."""
+    before = settings.parameter(key)
+    row = db.session.get_one(Parameter, key)
+    answer = sign_in("province").post(
+        f"/parameters/edit/{key}",
+        data={"value": values, "reason": "试", "expected_version": row.version},
+    )
+    db.session.refresh(row)
+    assert answer.status_code == status
+    wanted = [int(v) if v.isdigit() else v for v in values] if status == 303 else before
+    assert row.value == wanted
+
+
+def test_list_is_several_boxes_with_their_names(sign_in):
+    page = sign_in("province").get("/parameters/edit/identity_documents").get_data(as_text=True)
+    assert page.count('type="checkbox"') == 5
+    assert "居民身份证" in page
+
+
+def test_limits_of_a_parameter_come_with_an_upgrade_its_value_does_not(app):
+    row = db.session.get_one(Parameter, "file_types")
+    row.value, row.options, row.minimum = ["pdf"], None, None
+    db.session.flush()
+    seeding.load_all(with_demo=False)
+    assert (row.value, row.options, row.minimum) == (["pdf"], ["pdf", "jpg", "png"], 1)
+
+
+def test_way_of_signing_in_that_is_off_leads_to_the_others(client):
+    for kind in ("personal", "unit"):
+        settings.set_parameter(f"sign_in_methods_{kind}", [])
+    db.session.commit()
+    answer = client.get("/login/sms")
+    assert (answer.status_code, answer.location) == (303, "/login/")
+
+
+def test_staff_keep_their_own_navigation(sign_in):
+    """The pages of the account are shared; what leads to applications is for applicants."""
+    assert "我的申报" not in sign_in("province").get("/account/security/").get_data(as_text=True)
+    assert "我的申报" in sign_in("王敏").get("/account/security/").get_data(as_text=True)
+
+
+def test_staff_are_found_by_login_and_nobody_by_the_hash(sign_in):
+    client = sign_in("security")
+    for term, found in (("auditor", True), ("p0", False)):
+        listed = client.post("/accounts/search", data={"term": term}, follow_redirects=True)
+        assert ("宋雅琴" in listed.get_data(as_text=True)) is found
+
+
+def test_picker_takes_a_nul_for_nothing(sign_in):
+    answer = sign_in("province").get("/lookup/person?q=%00")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json")

@@ -113,14 +113,14 @@ def test_five_wrong_codes_lock_the_account_at_this_address(
 
 
 def test_method_that_is_off_is_not_offered(client: FlaskClient):
-    set_parameter("sign_in_methods_personal", ["password"])
-    set_parameter("sign_in_methods_unit", ["password"])
+    set_parameter("sign_in_methods_personal", [])
+    set_parameter("sign_in_methods_unit", [])
     assert client.get("/login/sms").status_code == 422
     assert "/login/sms" not in client.get("/login/").get_data(as_text=True)
 
 
 def test_method_is_off_for_one_kind_of_account(client: FlaskClient):
-    set_parameter("sign_in_methods_unit", ["password"])
+    set_parameter("sign_in_methods_unit", [])
     client.post("/login/sms", data={"login": "nmdesign"})
     assert texts.rehearsal_texts() == []
 
