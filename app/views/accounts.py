@@ -270,7 +270,10 @@ class AccountView(RecordView):
         query = (
             select(PersonnelAffiliation, Unit.name)
             .join(Unit, Unit.id == PersonnelAffiliation.unit_id)
-            .where(PersonnelAffiliation.person_id == row.person_id)
+            .where(
+                PersonnelAffiliation.person_id == row.person_id,
+                read_criterion(PersonnelAffiliation, self.actor),
+            )
             .order_by(PersonnelAffiliation.starts_on.desc())
         )
         return {"affiliations": db.session.execute(query).all(), **more}

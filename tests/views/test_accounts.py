@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
 import pytest
 from sqlalchemy import select
 
 from app.domain.codes import compute_id_check
+from app.domain.terms import ApplicantKind
 from app.extensions import db
-from app.models import Account, AuditEntry, Person, PersonalDataRead
+from app.models import Account, AuditEntry, Person, PersonalDataRead, PersonnelAffiliation
 from app.services.accounts import roles_of
 from app.services.activation_codes import hash_activation_code
 
@@ -248,3 +250,22 @@ def test_unknown_keys_answer_404(sign_in, pk):
     client = sign_in("province")
     for page in ("show", "reset", "lock", "unlock", "roles", "reveal"):
         assert client.get(f"/accounts/{page}/{pk}").status_code == 404
+
+
+def test_former_unit_of_another_reach_is_not_named(sign_in, account, unit):
+    """The affiliation of before belongs to a unit the present one does not read."""
+    person = account("王敏").person
+    other = unit("遵义市住房和城乡建设局")
+    db.session.add(
+        PersonnelAffiliation(
+            person_id=person.id,
+            unit_id=other.id,
+            applicant_kind=ApplicantKind.EMPLOYEE,
+            starts_on=date(2010, 1, 1),
+            ends_on=date(2012, 1, 1),
+        )
+    )
+    db.session.commit()
+    address = f"/accounts/show/{account('王敏').id}"
+    assert other.name not in sign_in("nmdesign").get(address).get_data(as_text=True)
+    assert other.name in sign_in("province").get(address).get_data(as_text=True)

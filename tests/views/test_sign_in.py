@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app import passwords
 from app.extensions import db
 from app.models import Account, AuditEntry
 from app.security import lockout
@@ -57,14 +59,38 @@ def test_small_x_at_the_end_of_a_number_is_accepted(
     assert post(client, "11010519491231002x", PASSWORD) == 302
 
 
-@pytest.mark.parametrize(
-    ("login", "password"), [("province", "wrong"), ("nobody", PASSWORD), ("", "")]
-)
-def test_wrong_sign_in_is_refused_with_equal_words(
-    client: FlaskClient, login: str, password: str
+def test_wrong_sign_ins_get_the_same_page_for_the_same_work(
+    client: FlaskClient, account: Callable[[str], Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = client.post("/login/", data={"login": login, "password": password})
-    assert answer.status_code == 401
+    """Known, unknown, closed and not yet opened: one verification of a hash, one sentence."""
+    work: list[str] = []
+    verify = passwords._hasher.verify
+
+    class Counting:
+        def verify(self, stored: str, password: str) -> bool:
+            work.append(stored[:10])
+            return verify(stored, password)
+
+    account("guiyang").active = False
+    account("zunyi").password = None
+    db.session.commit()
+    monkeypatch.setattr(passwords, "_hasher", Counting())
+    pages = set()
+    for login, password in (
+        ("province", "wrong"),
+        ("nobody", PASSWORD),
+        ("", ""),
+        ("guiyang", PASSWORD),
+        ("zunyi", "x"),
+    ):
+        del work[:]
+        answer = client.post("/login/", data={"login": login, "password": password})
+        page = answer.get_data(as_text=True)
+        main = page[page.index("<main") : page.index("</main>")]
+        typed = f'value="{login}"'
+        pages.add(re.sub(r'name="(csrf_token|next)"[^>]*', "", main.replace(typed, "", 1)))
+        assert (answer.status_code, len(work)) == (401, 1)
+    assert len(pages) == 1
     assert client.get("/work/").status_code == 302
 
 
