@@ -371,6 +371,18 @@ def reset_password(
     return NewAccount(account, code)
 
 
+def end_account_sessions(account_id: int, reason: str, *, actor: Actor, now: datetime) -> None:
+    """End every sign-in of somebody below, who stays free to sign in anew: a lost device, a
+    computer left open. Raises NotPermittedError, RuleViolation."""
+    account = lock_account(account_id)
+    require_may_manage(account, actor)
+    if not reason.strip():
+        raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
+    end_sessions(account.id)
+    record("end_account_sessions", account, actor=actor, now=now, reason=reason.strip())
+    db.session.flush()
+
+
 def _require_phone_stays(account: Account, phone: str) -> None:
     """Refuse another number for an administrator or the provincial department: with the code and
     the telephone in one hand, one administrator would become the other."""

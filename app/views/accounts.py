@@ -41,6 +41,7 @@ LOOK_AFTER = READ | {
     "can_search",
     "can_reset",
     "can_remove_totp",
+    "can_end_sessions",
     "can_lock",
     "can_unlock",
     "can_reactivate",
@@ -286,6 +287,7 @@ class AccountView(RecordView):
             actions += self.link("reset", row.id, _("New password"), icon="key")
             if totp.find_enrolment(row) is not None:
                 actions += self.link("remove_totp", row.id, _("Remove the authenticator"))
+            actions += self.link("end_sessions", row.id, _("End all sign-ins"), icon="logout")
             name, label = ("lock", _("Lock")) if row.active else ("unlock", _("Unlock"))
             actions += self.link(name, row.id, label, danger=bool(row.active))
             if dormancy.is_suspended(row, now=clock.real_now()):
@@ -524,6 +526,33 @@ class AccountView(RecordView):
             back=self.path("show", pk),
             submit_label=_("Remove the authenticator"),
             danger=True,
+        )
+
+    @expose("/end_sessions/<pk>", methods=["GET", "POST"])
+    @has_access
+    def end_sessions(self, pk: str) -> Any:
+        """End every sign-in of an account on every device; it stays free to sign in anew."""
+        row = self._readable(pk)
+        form = f.ReasonForm()
+        now = clock.now()
+        return self.answer_form(
+            form,
+            _("End all sign-ins"),
+            lambda: accounts.end_account_sessions(
+                row.id, form.reason.data, actor=self.actor, now=now
+            ),
+            lambda _none: self.saved(
+                _("All sign-ins of the account have ended."), self.path("show", pk)
+            ),
+            lead=row.first_name,
+            back=self.path("show", pk),
+            submit_label=_("End all sign-ins"),
+            danger=True,
+            note=_(
+                "The account is signed out on every device at once and may sign in again. If "
+                "somebody else knows the password, create a new code instead; to keep the account "
+                "out, lock it."
+            ),
         )
 
     @expose("/lock/<pk>", methods=["GET", "POST"])

@@ -58,6 +58,7 @@ ACTIONS: Mapping[str, str] = {
     "edit_plan_line": N_("Plan line changed"),
     "enable_account": N_("Account unlocked"),
     "end_affiliation": N_("Personnel affiliation ended"),
+    "end_account_sessions": N_("All sign-ins of an account ended by an administrator"),
     "end_other_sessions": N_("Other sign-ins ended"),
     "end_session": N_("A sign-in ended"),
     "enrol_totp": N_("Authenticator set up"),

@@ -129,16 +129,18 @@ def test_strange_arguments_never_break_the_list(sign_in, arguments):
 # ---- the attacks of the table in docs: forged posts
 
 
-@pytest.mark.parametrize("page", ["reset", "lock", "roles", "reveal", "appoint", "dismiss"])
+@pytest.mark.parametrize(
+    "page", ["reset", "lock", "roles", "reveal", "appoint", "dismiss", "end_sessions"]
+)
 @pytest.mark.parametrize("attacker", ["gyhousing", "zunyi"])
 def test_account_above_or_elsewhere_cannot_be_touched(sign_in, account, attacker, page):
     target = account("province")
-    before = target.password
+    before, stamp = target.password, target.session_stamp
     data = {"reason": "x", "field": "identity", "roles": ["province_hrss"]}
     answer = sign_in(attacker).post(f"/accounts/{page}/{target.id}", data=data)
     assert answer.status_code in {302, 403, 404}
     db.session.refresh(target)
-    assert (target.password, target.active) == (before, True)
+    assert (target.password, target.active, target.session_stamp) == (before, True, stamp)
 
 
 def test_superior_resets_and_the_old_password_dies(sign_in, account):
@@ -162,6 +164,54 @@ def test_locking_ends_the_sessions_of_the_account(sign_in, account):
     target = account("nmhousing")
     sign_in("nanming").post(f"/accounts/lock/{target.id}", data={"reason": "离岗"})
     assert victim.get("/units/list/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("by", "whose"),
+    [("nanming", "nmhousing"), ("security", "nmhousing"), ("security", "auditor")],
+)
+def test_superior_and_security_administrator_end_all_sign_ins(sign_in, account, by, whose):
+    """ASVS 7.4.5: at once, on the record with the reason; the account may sign in again."""
+    target = account(whose)
+    here, there, bystander = sign_in(whose), sign_in(whose), sign_in("gyhousing")
+    superior, path = sign_in(by), f"/accounts/end_sessions/{target.id}"
+    assert path in superior.get(f"/accounts/show/{target.id}").text
+    assert superior.post(path, data={"reason": " "}).status_code == 422
+    assert here.get("/notifications/").status_code == 200
+    answer = superior.post(path, data={"reason": "电脑遗失"}, follow_redirects=True)
+    assert "该账号的所有登录均已结束" in answer.text
+    statuses = [c.get("/notifications/").status_code for c in (here, there, bystander, superior)]
+    assert statuses == [302, 302, 200, 200]
+    assert sign_in(whose).get("/notifications/").status_code == 200
+    entry = db.session.scalars(
+        select(AuditEntry).where(AuditEntry.action == "end_account_sessions")
+    ).one()
+    assert (entry.account_id, entry.object_type, entry.object_id, entry.reason) == (
+        account(by).id,
+        "Account",
+        str(target.id),
+        "电脑遗失",
+    )
+
+
+@pytest.mark.parametrize(
+    ("by", "whose", "status"),
+    [
+        ("security", "security", 403),  # one's own are ended under 登录设备
+        ("province", "security", 403),
+        ("province", "auditor", 403),
+        ("sysadmin", "nmhousing", 403),
+        ("auditor", "security", 403),
+        ("nmhousing", "nanming", 404),
+        ("zunyi", "nmhousing", 404),
+    ],
+)
+def test_nobody_ends_the_sign_ins_of_who_is_not_below(sign_in, account, by, whose, status):
+    target = account(whose)
+    stamp = target.session_stamp
+    answer = sign_in(by).post(f"/accounts/end_sessions/{target.id}", data={"reason": "x"})
+    db.session.refresh(target)
+    assert (answer.status_code, target.session_stamp) == (status, stamp)
 
 
 def test_unit_cannot_make_itself_more_than_it_is(sign_in, account):

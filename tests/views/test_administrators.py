@@ -42,6 +42,7 @@ CHANGES = {
         ("Rehearsal clock", "can_set_clock"),
     },
     R.SECURITY_ADMIN: {
+        ("AccountView", "can_end_sessions"),
         ("AccountView", "can_lock"),
         ("AccountView", "can_reactivate"),
         ("AccountView", "can_reset"),
