@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app import append_only, clock
+from app import append_only, clock, custom_indexes
 from app.domain.terms import (
     AccountKind,
     AccountOrigin,
@@ -75,6 +75,7 @@ from app.domain.workflow import Action, ActorRole, State
 from app.orm import (
     EncryptedText,
     HasCreatedAt,
+    HasCustomFields,
     HasId,
     HasVersion,
     IntEnumColumn,
@@ -102,7 +103,7 @@ class Division(Model):
         return self.name
 
 
-class Unit(HasId, HasCreatedAt, HasVersion, Model):
+class Unit(HasId, HasCreatedAt, HasVersion, HasCustomFields, Model):
     """单位: a node of the account tree of Annex 3. `path` is `/1/5/20/`, the ids from the root to
     itself."""
 
@@ -554,7 +555,7 @@ class MisconductFinding(HasId, HasCreatedAt, Model):
 # specialties
 
 
-class Series(HasId, Model):
+class Series(HasId, HasCustomFields, Model):
     """职称系列: one of the 27 national series (rules 4)."""
 
     __tablename__ = "series"
@@ -593,7 +594,7 @@ class ProfessionalTitle(HasId, Model):
         return self.name
 
 
-class SpecialtyGroup(HasId, Model):
+class SpecialtyGroup(HasId, HasCustomFields, Model):
     """专业大类 (Annex 2, column 1). One of a plan category, or of every category of its series if
     that is empty."""
 
@@ -615,7 +616,7 @@ class SpecialtyGroup(HasId, Model):
         return self.name
 
 
-class Specialty(HasId, HasVersion, Model):
+class Specialty(HasId, HasVersion, HasCustomFields, Model):
     """专业: a row of the specialty catalogue (Annex 2)."""
 
     __tablename__ = "specialty"
@@ -681,7 +682,7 @@ class SpecialtyProposalLine(HasId, Model):
 # settings
 
 
-class EvaluationPlan(HasId, HasCreatedAt, Model):
+class EvaluationPlan(HasId, HasCreatedAt, HasCustomFields, Model):
     """评审工作计划: one a year (Annex 1)."""
 
     __tablename__ = "evaluation_plan"
@@ -708,7 +709,7 @@ class EvaluationPlan(HasId, HasCreatedAt, Model):
         return self.heading
 
 
-class PlanLine(HasId, HasVersion, Model):
+class PlanLine(HasId, HasVersion, HasCustomFields, Model):
     """计划行: one row of Annex 1 with its four milestones; the printed words stand beside the
     parsed ones."""
 
@@ -862,7 +863,7 @@ class Parameter(HasVersion, Model):
     position: Mapped[int] = mapped_column(Integer, default=0)
 
 
-class ReasonCode(HasId, Model):
+class ReasonCode(HasId, HasCustomFields, Model):
     """理由代码 for returning, declining and rejecting (rules R50)."""
 
     __tablename__ = "reason_code"
@@ -893,7 +894,7 @@ class Dictionary(Model):
         return self.name
 
 
-class DictionaryEntry(HasId, Model):
+class DictionaryEntry(HasId, HasCustomFields, Model):
     """字典项: one option of a dictionary a form field chooses from."""
 
     __tablename__ = "dictionary_entry"
@@ -979,7 +980,7 @@ class RehearsalClock(Model):
 # year
 
 
-class Committee(HasId, HasCreatedAt, HasVersion, Model):
+class Committee(HasId, HasCreatedAt, HasVersion, HasCustomFields, Model):
     """评委会: the standing body, with its convening unit (评委会组建单位)."""
 
     __tablename__ = "committee"
@@ -1022,7 +1023,7 @@ class Committee(HasId, HasCreatedAt, HasVersion, Model):
         return self.name
 
 
-class AuthorityFiling(HasId, HasCreatedAt, HasVersion, Model):
+class AuthorityFiling(HasId, HasCreatedAt, HasVersion, HasCustomFields, Model):
     """评审权信息系统备案: due 30 May, valid at most three years (notice 三(一), rules R06-R08)."""
 
     __tablename__ = "authority_filing"
@@ -1074,7 +1075,7 @@ class ReviewAuthority(HasId, Model):
     specialty: Mapped[Specialty | None] = relationship()
 
 
-class CallForApplications(HasId, HasCreatedAt, HasVersion, Model):
+class CallForApplications(HasId, HasCreatedAt, HasVersion, HasCustomFields, Model):
     """申报工作通知: published 30 days before the first day of the window (notice 四(一))."""
 
     __tablename__ = "call_for_applications"
@@ -1098,7 +1099,7 @@ class CallForApplications(HasId, HasCreatedAt, HasVersion, Model):
     plan_line: Mapped[PlanLine] = relationship()
 
 
-class MaterialRequirement(HasId, HasVersion, Model):
+class MaterialRequirement(HasId, HasVersion, HasCustomFields, Model):
     """材料上传要求: what a committee wants uploaded (notice 四(一))."""
 
     __tablename__ = "material_requirement"
@@ -1123,7 +1124,7 @@ class MaterialRequirement(HasId, HasVersion, Model):
         return self.name
 
 
-class Expert(HasId, HasCreatedAt, HasVersion, Model):
+class Expert(HasId, HasCreatedAt, HasVersion, HasCustomFields, Model):
     """评审专家: term at most three years (rules R10, R11)."""
 
     __tablename__ = "expert"
@@ -2169,3 +2170,4 @@ class JobRun(HasId, Model):
 
 
 append_only.protect(Model.metadata)
+custom_indexes.provide(Model.metadata)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from flask_appbuilder import Model
-from sqlalchemy import DateTime, Enum, Integer, LargeBinary, SmallInteger
+from sqlalchemy import DateTime, Enum, Integer, LargeBinary, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -110,3 +112,38 @@ class HasVersion:
     """Optimistic locking: a page shows the version, a save must still find it."""
 
     version: Mapped[int] = mapped_column(Integer, default=1, nullable=False)
+
+
+CUSTOM: Final = "custom"
+"""The column that holds the values of a row's custom fields, by name."""
+
+CUSTOM_NAME: Final = re.compile(r"x_[a-z0-9_]{1,50}")
+"""What the name of a custom field is, here and in the function that makes its index."""
+
+
+def is_custom_name(name: str) -> bool:
+    """Whether a name is that of a custom field: no column or property is called so."""
+    return CUSTOM_NAME.fullmatch(name) is not None
+
+
+def field_kept_in(name: str) -> str:
+    """The field that decides who sees `name`: the relation of 'person.name' is 'person', custom
+    fields stand in the column `custom`."""
+    return CUSTOM if is_custom_name(name) else name.partition(".")[0]
+
+
+class HasCustomFields:
+    """Values of the fields a province adds to the screen of the table; read like columns, written
+    by `services/definitions/custom_fields.py` alone."""
+
+    custom: Mapped[dict[str, Any]] = mapped_column(
+        JSONB, default=dict, server_default=text("'{}'::jsonb"), nullable=False
+    )
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if is_custom_name(name):
+                return (self.custom or {}).get(name)
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(message)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
+
+from sqlalchemy.exc import DBAPIError
 
 from app import clock
 from app.domain.errors import DomainError
@@ -26,6 +29,7 @@ from app.services import (
     unit_moves,
 )
 from app.services.audit_anchors import HEARTBEAT, AnchorKeys, anchor_head
+from app.services.definitions import custom_fields
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +45,9 @@ WORK: Mapping[str, Callable[..., int]] = {
 }
 """What the clock does by itself besides the sweeps of applications, in this order: how many rows
 each has changed."""
+
+INDEX_WAIT_SECONDS = 5
+"""How long an index waits for those who write its table; others would soon wait behind it."""
 
 ON_THE_REAL_CLOCK = frozenset({"dormancy"})
 """Whether an account is used is a matter of real time; all other work follows business time."""
@@ -81,6 +88,7 @@ def run_everything() -> dict[str, tuple[int, int]]:
     expired = expire_jobs()
     ran["job_files"] = (expired, expired)
     ran["audit_head"] = _try_to_anchor()
+    ran["custom_indexes"] = _try_to_tend()
     return ran
 
 
@@ -104,6 +112,43 @@ def _try_to_anchor() -> tuple[int, int]:
         return anchor_audit()
     except (DomainError, OSError) as error:
         log.error("the head of the audit log is not anchored: %s", type(error).__name__)  # noqa: TRY400 -- a state of things, no traceback
+        return 1, 0
+
+
+def tend_custom_indexes() -> tuple[int, int]:
+    """(found, changed): make the indexes the published definitions ask for, drop all others.
+
+    Each in a transaction of its own; one that cannot be made now, because somebody writes for long,
+    keeps no other from it and is tried again. Raises IndexNotMadeError in the end.
+    """
+    with unit_of_work():
+        wanted = custom_fields.wanted_indexes()
+        present = custom_fields.present_indexes()
+    missing = [index for name, index in wanted.items() if name not in present]
+    steps = [partial(custom_fields.make_index, index) for index in missing]
+    steps += [partial(custom_fields.drop_index, name) for name in sorted(present - set(wanted))]
+    failed = sum(not _did(step) for step in steps)
+    if failed:
+        raise custom_fields.IndexNotMadeError(count=failed)
+    return len(steps), len(steps)
+
+
+def _did(step: Callable[[], None]) -> bool:
+    try:
+        with unit_of_work():
+            custom_fields.wait_no_longer_than(INDEX_WAIT_SECONDS)
+            step()
+    except DBAPIError as error:
+        log.warning("an index of a custom field is not there yet: %s", type(error.orig).__name__)
+        return False
+    return True
+
+
+def _try_to_tend() -> tuple[int, int]:
+    """As `tend_custom_indexes`; an index that is missing makes lists slower and stops nothing."""
+    try:
+        return tend_custom_indexes()
+    except DomainError:
         return 1, 0
 
 

@@ -39,6 +39,7 @@ PERIODIC = (
     *(Periodic(name, "app.jobs.sweeping.work", (name,)) for name in WORK),
     Periodic("background", "app.jobs.background.look_after"),
     Periodic("audit_head", "app.jobs.sweeping.anchor_audit"),
+    Periodic("custom_indexes", "app.jobs.sweeping.tend_custom_indexes"),
 )
 
 

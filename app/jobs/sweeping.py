@@ -31,6 +31,11 @@ def anchor_audit() -> dict[str, int]:
     return _logged("audit_head", settling.anchor_audit)
 
 
+def tend_custom_indexes() -> dict[str, int]:
+    """Let the indexes of custom fields follow the published definitions."""
+    return _logged("custom_indexes", settling.tend_custom_indexes)
+
+
 def _logged(name: str, act: Callable[[], tuple[int, int]]) -> dict[str, int]:
     """Run `act` in a fresh application context and keep a JobRun of what it did."""
     with current_app._get_current_object().app_context():  # type: ignore[attr-defined]

@@ -24,6 +24,7 @@ from sqlalchemy.orm import MANYTOONE, object_session
 from app.domain.messages import N_
 from app.domain.workflow import ActorRole
 from app.extensions import db
+from app.orm import field_kept_in
 from app.security.veil import HIDDEN, Veil, unveiled
 from app.services.actors import Actor
 
@@ -342,7 +343,7 @@ def cells(
     bare = [unveiled(row) for row in rows]
     seen = seen_fields(bare, actor=actor, action=action, are_in_scope=are_in_scope)
     return [
-        {name: getattr(row, name) if name in visible else hidden for name in fields}
+        {name: getattr(row, name) if field_kept_in(name) in visible else hidden for name in fields}
         for row, visible in zip(bare, seen, strict=True)
     ]
 

@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Query, Session, selectinload
 
 from app.models import Unit
+from app.orm import CUSTOM, field_kept_in, is_custom_name
 from app.security.actors import current_actor
 from app.security.guard import (
     GRANTS,
@@ -46,6 +47,8 @@ from app.security.guard import Action as Access
 from app.security.screens import current_action
 from app.security.veil import HIDDEN
 from app.services.actors import Actor
+from app.services.definitions import custom_fields
+from app.services.form_definition import Field
 
 COUNT_CAP = 10_000
 """Lists count no further; beyond it they say so."""
@@ -66,11 +69,6 @@ def subtree_of(actor: Actor) -> Select[int]:
         return select(Unit.id).where(false())
     low, high = path_range(actor.unit_path)
     return select(Unit.id).where(Unit.path >= low, Unit.path < high)
-
-
-def root_of(name: str) -> str:
-    """The field of a dotted column: 'person.name' is shown where 'person' is."""
-    return name.partition(".")[0]
 
 
 def in_subtree(path: str | None, actor: Actor) -> bool:
@@ -135,8 +133,9 @@ class ScopedInterface(SQLAInterface):
         return found
 
     def get_columns_list(self) -> list[str]:
-        """The columns a screen may show: the text index is none (FAB warns of its type)."""
-        return [name for name in super().get_columns_list() if name != "search"]
+        """The columns a screen may show: the text index is none, nor is that of custom fields, each
+        of which is shown by itself (FAB warns of their types)."""
+        return [name for name in super().get_columns_list() if name not in {"search", CUSTOM}]
 
     def _scoped(self, query: Query[Any]) -> Query[Any]:
         if not has_request_context():
@@ -145,7 +144,7 @@ class ScopedInterface(SQLAInterface):
 
     def may_ask(self, field: str) -> bool:
         """Whether a list may be filtered or sorted by `field` at all: one grant names it."""
-        return may(current_actor(), Access.LIST, self.obj, field)
+        return may(current_actor(), Access.LIST, self.obj, field_kept_in(field))
 
     def _where_seen(self, field: str) -> ColumnElement[bool] | None:
         """The rows in which the actor sees `field`; None where that goes without saying."""
@@ -166,7 +165,7 @@ class ScopedInterface(SQLAInterface):
                 for field in getattr(flt, "reads", (flt.column_name,))
             }
             for field in sorted(asked):
-                seen = self._where_seen(field)
+                seen = self._where_seen(field_kept_in(field))
                 query = query if seen is None else query.filter(seen)
         return query
 
@@ -174,6 +173,8 @@ class ScopedInterface(SQLAInterface):
         self, query: Query[Any], order_column: str, order_direction: str, *args: Any, **kwargs: Any
     ) -> Query[Any]:
         """Sort by what the actor sees: a hidden value has no place in the order."""
+        if is_custom_name(order_column):
+            return self._order_by_custom(query, order_column, order_direction)
         if order_column and "." not in order_column and has_request_context():
             seen = self._where_seen(order_column)
             if seen is not None:
@@ -183,6 +184,22 @@ class ScopedInterface(SQLAInterface):
                     nulls_last(shown.asc() if is_up else shown.desc()), self.get_pk()
                 )
         return super().apply_order_by(query, order_column, order_direction, *args, **kwargs)
+
+    def _order_by_custom(self, query: Query[Any], name: str, direction: str) -> Query[Any]:
+        field = self.find_custom(name)
+        if field is None or field.kind not in custom_fields.SORTABLE:
+            return query.order_by(self.get_pk())
+        seen = self._where_seen(CUSTOM) if has_request_context() else None
+        is_descending = direction != "asc"
+        order = custom_fields.order_by(self.obj, field, is_descending=is_descending)
+        if seen is not None:
+            shown = case((seen, custom_fields.expression(self.obj, field)))
+            order[0] = nulls_last(shown.desc() if is_descending else shown.asc())
+        return query.order_by(*order)
+
+    def find_custom(self, name: str) -> Field | None:
+        """The custom field of that name, as the definition in force has it."""
+        return custom_fields.find_field(self.obj, name)
 
     def get_values(self, lst: Any, list_columns: list[str]) -> Any:
         """The cells of a page of rows from this interface, hidden ones covered."""
@@ -194,7 +211,7 @@ class ScopedInterface(SQLAInterface):
         seen = seen_fields(rows, actor=current_actor(), action=self.action, are_in_scope=True)
         return [
             {
-                name: self._get_attr_value(row, name) if root_of(name) in visible else HIDDEN
+                name: self._get_attr_value(row, name) if field_kept_in(name) in visible else HIDDEN
                 for name in names
             }
             for row, visible in zip(rows, seen, strict=True)

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from app.append_only import FUNCTIONS, append_only_tables
+from app import append_only, custom_indexes
+from app.append_only import append_only_tables
 from app.domain.errors import ConflictError
 from app.domain.messages import N_
 from app.extensions import db
@@ -61,6 +62,8 @@ def grant_to(role: str) -> int:
         db.session.execute(text(f"GRANT {rights} ON TABLE public.{quoted} TO {name}"))
     db.session.execute(text(f"GRANT USAGE ON SCHEMA public TO {name}"))
     db.session.execute(text(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}"))
+    for signature in custom_indexes.FUNCTIONS:
+        db.session.execute(text(f"GRANT EXECUTE ON FUNCTION public.{signature} TO {name}"))
     return changed
 
 
@@ -125,10 +128,12 @@ def _unprotected() -> Iterator[tuple[Weakness, dict[str, Any]]]:
     for table, trigger, state in [*expected, ("audit_entry", "audit_entry_link", "O")]:
         if enabled.get((table, trigger)) != state:
             yield Weakness.UNPROTECTED, {"trigger": trigger, "table": table}
-    for name, statement in FUNCTIONS.items():
+    triggered = {f"{name}()": statement for name, statement in append_only.FUNCTIONS.items()}
+    for signature, statement in (triggered | dict(custom_indexes.FUNCTIONS)).items():
+        name = signature.partition("(")[0]
         body = statement.split("$$")[1]
         source = _scalar(
-            "SELECT prosrc FROM pg_proc WHERE oid = to_regproc(:n)", n=f"public.{name}"
+            "SELECT prosrc FROM pg_proc WHERE oid = to_regprocedure(:n)", n=f"public.{signature}"
         )
         if source != body:
             yield Weakness.OTHER_FUNCTION, {"function": name}

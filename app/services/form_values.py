@@ -25,6 +25,7 @@ LONGEST: Final = 20_000
 """No text is longer than this, whatever its definition says."""
 
 LARGEST: Final = 10**12
+KEY_DIGITS: Final = 9
 ROW_ID: Final = re.compile(r"[0-9a-f]{8}")
 _DATE: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
 _MONTH: Final = re.compile(r"(\d{4})[-/.年](\d{1,2})月?")
@@ -227,6 +228,13 @@ def _read_choices(field_: Field, typed: Any, options: Options) -> list[str]:
     return [code for code in offered if code in given]
 
 
+def _read_key(field_: Field, text: str, _options: Options) -> int | str:
+    """The key of a row of another table; whether there is one is asked elsewhere."""
+    if not text.isascii() or not text.isdigit() or len(text) > KEY_DIGITS:
+        raise _FaultyError(N_("Choose an entry from the list."))
+    return text if field_.kind == "division" else int(text)
+
+
 def read_phone(text: str) -> str:
     """A telephone number as typed, without blanks; RuleViolation for anything else."""
     text = unicodedata.normalize("NFKC", text).strip()
@@ -242,4 +250,7 @@ _READERS: Final[Mapping[str, Callable[[Field, str, Options], Any]]] = {
     "date": _read_date,
     "month": _read_month,
     "choice": _read_choice,
+    "person": _read_key,
+    "unit": _read_key,
+    "division": _read_key,
 }

@@ -131,6 +131,7 @@ ACTIONS: Mapping[str, str] = {
     "expire_unit_move": N_("Move of a unit expired"),
     "move_unit": N_("Unit moved"),
     "refuse_unit_move": N_("Move of a unit refused"),
+    "set_custom_fields": N_("Custom fields changed"),
     "withdraw_unit_move": N_("Move of a unit taken back"),
     "change_registrar_proof": N_("Proof of the registrar replaced"),
     "take_up_transfer": N_("Wish to change units taken up"),
@@ -212,6 +213,7 @@ JOBS: Mapping[str, str] = {
     "milestones": N_("Watch the milestones of the committees"),
     "background": N_("Look after the background jobs"),
     "audit_head": N_("Sign the head of the audit log"),
+    "custom_indexes": N_("Indexes of custom fields"),
 }
 """The periodic jobs of app/jobs."""
 

@@ -32,7 +32,7 @@ from app.security.actors import current_actor
 from app.security.guard import Action as Access
 from app.security.guard import field_names, veil, visible_fields
 from app.security.guard import may as may_do
-from app.security.scope import ScopedInterface, ScopeError, is_written_by_hand, root_of
+from app.security.scope import ScopedInterface, ScopeError, is_written_by_hand
 from app.security.veil import formatted, unveiled
 from app.views.instant_filters import PortalFilterConverter
 from app.views.widgets import PortalModelConverter, PortalSearchWidget
@@ -235,7 +235,7 @@ class PortalModelView(ModelView):
 
     def _get_list_widget(self, filters: Any, **kwargs: Any) -> Any:
         asked = kwargs.get("order_column") or ""
-        if asked not in self.order_columns or not self.datamodel.may_ask(root_of(asked)):
+        if asked not in self.order_columns or not self.datamodel.may_ask(asked):
             kwargs["order_column"] = kwargs["order_direction"] = ""
         kwargs["page"] = max(kwargs.get("page") or 0, 0)
         size = kwargs.get("page_size") or self.page_size
