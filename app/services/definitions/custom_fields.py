@@ -323,13 +323,15 @@ def equals(model: Any, field: Field, typed: str) -> ColumnElement[bool] | None:
     value = _read(field, typed)
     if value is None:
         return None
-    shape = SHAPES.get(field.kind)
+    kept: Any = expression(model, field)
+    shape = SHAPES[field.kind]
+    is_same: ColumnElement[bool]
     if shape == "set":
-        held: ColumnElement[bool] = expression(model, field).contains([str(value)])
-        return held
-    if shape == "number":
-        return expression(model, field) == value
-    is_same: ColumnElement[bool] = expression(model, field) == str(value)[:SORTED_LENGTH]
+        is_same = kept.contains([str(value)])
+    elif shape == "number":
+        is_same = kept == value
+    else:
+        is_same = kept == str(value)[:SORTED_LENGTH]
     return is_same & (_text(model, field) == str(value)) if field.kind == "text" else is_same
 
 
