@@ -233,6 +233,8 @@ for table in (
     m.MaterialRequirement,
 ):
     read(table, EVERYTHING, *EVERY_ROLE)
+for table in (m.ShippedDefinition, m.DefinitionDraft, m.DefinitionVersion):
+    read(table, EVERYTHING, R.SYSTEM_ADMIN, R.AUDIT_ADMIN, R.PROVINCE_HRSS)
 
 read(m.Unit, EVERYTHING, R.PROVINCE_HRSS)
 read(m.Unit, EVERYTHING, *ADMINISTRATORS, fields=but(*CONTACTS))

@@ -33,6 +33,7 @@ MODULES = (
     "committees",
     "plan",
     "settings",
+    "screens.editor",
     "rehearsal",
     "audit",
     "why",
