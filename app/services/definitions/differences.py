@@ -65,7 +65,7 @@ ITEM_LISTS: Final = ("sections", "fields", "columns")
 
 def describe_differences(before: Node, after: Node) -> list[Difference]:
     """How `after` differs from `before`; empty when nothing does."""
-    found = [*_properties("", label_of(after), before, after), *_items("", before, after)]
+    found = [*_properties("", label_of(before), before, after), *_items("", before, after)]
     sections = {**_by_key("sections", before), **_by_key("sections", after)}
     return [_name_section(each, sections) for each in found]
 
@@ -94,7 +94,7 @@ def _items(
         below = f"{path}/{name}" if path else name
         for key, item in new.items():
             here = f"{below}/{key}"
-            called = _within(around, label_of(item))
+            called = _within(around, label_of(old.get(key, item)))
             if key not in old:
                 yield _new(name, here, called, item)
                 if name == "sections":

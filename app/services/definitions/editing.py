@@ -25,6 +25,7 @@ from app.domain.layers import (
 )
 from app.domain.messages import N_
 from app.services.definitions import store
+from app.services.definitions.lint_forms import NEEDED
 from app.services.definitions.properties import (
     COLUMN_KINDS,
     FIELD_KIND_LABELS,
@@ -37,7 +38,7 @@ from app.services.definitions.properties import (
     Shape,
 )
 from app.services.definitions.versions import layers_below, newest_version
-from app.services.form_definition import CHOSEN, INFO, MATERIALS, PLEDGE, PROFILE
+from app.services.form_definition import APPLICATION_FORM, MATERIALS, PLEDGE
 
 PREFIX: Final = "x_"
 LONGEST_NAME: Final = 60
@@ -174,19 +175,7 @@ def properties_of(work: Workpiece, path: str) -> tuple[Property, ...]:
 def is_needed(work: Workpiece, path: str) -> bool:
     """Whether the process needs a field of the application form: it can be neither hidden nor made
     optional."""
-    if work.kind != FORM or is_custom(work, path):
-        return False
-    parts = path.split("/")
-    if is_section(path) or len(parts) < 4:
-        return True
-    section, name = parts[1], parts[3]
-    return bool(
-        work.below.get(f"{path}/is_read_only")
-        or work.below.get(f"{path}/is_publicised")
-        or (section == INFO and name in CHOSEN)
-        or (section == PROFILE and name == "phone")
-        or section in {PLEDGE, MATERIALS}
-    )
+    return work.key == APPLICATION_FORM and ".".join(path.split("/")[1::2]) in NEEDED
 
 
 def why_fixed(work: Workpiece, path: str, name: str) -> str:

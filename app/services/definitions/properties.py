@@ -77,7 +77,7 @@ class Group(StrEnum):
 
 GROUP_LABELS: Final[Mapping[Group, str]] = {
     Group.WORDS: N_("Wording"),
-    Group.INPUT: N_("Entry"),
+    Group.INPUT: N_("Filling in"),
     Group.PLACES: N_("Where it appears"),
     Group.PEOPLE: N_("Who sees and changes it"),
 }
@@ -197,9 +197,7 @@ FIELD_PROPERTIES: Final = (
         screens=ONLY_RECORD,
         unset=False,
     ),
-    Property(
-        "in_excel", N_("In Excel"), Shape.TICK, Group.PLACES, screens=ONLY_RECORD, unset=False
-    ),
+    Property("in_excel", N_("In Excel"), Shape.TICK, Group.PLACES, screens=ONLY_RECORD, unset=True),
     Property("in_print", N_("In print"), Shape.TICK, Group.PLACES, unset=True),
     Property(
         "in_api",
@@ -226,7 +224,7 @@ FIELD_PROPERTIES: Final = (
 )
 
 SCREEN_PROPERTIES: Final = (
-    Property("label_zh", N_("Name"), Shape.LINE, Group.WORDS),
+    Property("label_zh", N_("Designation"), Shape.LINE, Group.WORDS),
     Property("label", N_("English name"), Shape.LINE, Group.WORDS),
     Property("list/order", N_("List sorted by"), Shape.FIELD, Group.PLACES, screens=ONLY_RECORD),
     Property(
@@ -241,7 +239,7 @@ SCREEN_PROPERTIES: Final = (
 )
 
 OTHER_NAMES: Final[Mapping[str, str]] = {
-    "kind": N_("Kind"),
+    "kind": N_("Kind of field"),
     "is_custom": N_("Field of the province"),
     "is_retired": N_("Retired"),
     "is_hidden": N_("Hidden"),

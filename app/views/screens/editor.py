@@ -10,7 +10,7 @@ from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app import clock
 from app.domain.errors import DomainError, RuleViolation
@@ -312,13 +312,21 @@ def real_page(appbuilder: Any, key: str) -> str:
 
 def list_definitions() -> list[dict[str, Any]]:
     """Every definition with its version in force and its draft; three queries in all."""
+    highest = (
+        select(DefinitionVersion.key, func.max(DefinitionVersion.number).label("number"))
+        .where(DefinitionVersion.scope == "")
+        .group_by(DefinitionVersion.key)
+        .subquery()
+    )
     newest = {
         version.key: version
         for version in db.session.scalars(
-            select(DefinitionVersion)
-            .where(DefinitionVersion.scope == "")
-            .distinct(DefinitionVersion.key)
-            .order_by(DefinitionVersion.key, DefinitionVersion.number.desc())
+            select(DefinitionVersion).join(
+                highest,
+                (highest.c.key == DefinitionVersion.key)
+                & (highest.c.number == DefinitionVersion.number)
+                & (DefinitionVersion.scope == ""),
+            )
         )
     }
     drafts = {

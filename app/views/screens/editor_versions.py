@@ -22,7 +22,7 @@ from app.models import Account, DefinitionVersion
 from app.security.actors import current_actor
 from app.services.definitions import store
 from app.services.definitions.differences import describe_differences
-from app.services.definitions.lint import Finding, lint
+from app.services.definitions.lint import Finding, lint_layer
 from app.services.definitions.versions import UnknownDefinitionError, list_versions
 from app.views import forms as f
 from app.views.base import ALL, PortalView
@@ -150,7 +150,7 @@ class ScreenVersionsView(PortalView):
 
     def _draft(self, key: str) -> dict[str, Any]:
         current, drafted, draft = store.current(key), store.drafted(key), store.draft_of(key)
-        findings = lint(drafted) if draft else []
+        findings = lint_layer(key, draft.changes) if draft else []
         title = name_of_item(drafted)
         return {
             "title": _("Draft: %(screen)s", screen=title),

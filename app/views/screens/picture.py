@@ -17,7 +17,7 @@ from app.views.screens.words import name_of_item, say
 
 WIDE: Final = frozenset({"long_text", "rows", "file", "multiple_choice"})
 SAMPLE_ROWS: Final = 2
-LAST: Final = 10**9
+LAST: Final = float("inf")
 
 
 @dataclass
@@ -81,17 +81,24 @@ def draw_picture(definition: Mapping[str, Any], role: ActorRole | None = None) -
     shown = as_role_sees(definition, role) if role else definition
     sections = [*_sections(shown)]
     pairs = [(drawn, given) for section in sections for drawn, given in section[1] if drawn.is_open]
-    listed = [pair for pair in pairs if pair[1].get("in_list")]
-    listed.sort(key=lambda pair: float(pair[1].get("list_place") or LAST))
+    listed, filters = (
+        sorted((pair for pair in pairs if pair[1].get(place)), key=_list_place)
+        for place in ("in_list", "in_filter")
+    )
     heads = shown.get("headings") if shown.get("kind") == SHEET else None
     return Picture(
         label=name_of_item(shown),
         kind=str(shown.get("kind")),
         sections=[drawn for drawn, _fields in sections],
         columns=[drawn for drawn, _given in listed],
-        filters=[drawn for drawn, given in pairs if given.get("in_filter")],
+        filters=[drawn for drawn, _given in filters],
         heads=[*heads.items()] if heads else [],
     )
+
+
+def _list_place(pair: Pair) -> float:
+    place = pair[1].get("list_place")
+    return LAST if place is None else float(place)
 
 
 Pair = tuple[PictureField, Mapping[str, Any]]
