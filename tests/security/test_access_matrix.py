@@ -144,14 +144,16 @@ def asking(
     return enter
 
 
-def ask(app: Flask, client: FlaskClient, rule: Rule, path: str) -> tuple[int, str]:
+def ask(
+    app: Flask, client: FlaskClient, rule: Rule, path: str, method: str = ""
+) -> tuple[int, str]:
     """One request whose writes are taken back."""
     db.session.commit()
     db.session.remove()
     connection = db.engines[None]
     taken_back = connection.begin_nested()  # type: ignore[union-attr]
     try:
-        answer = client.open(path, method=method_of(rule))
+        answer = client.open(path, method=method or method_of(rule))
         return answer.status_code, answer.get_data().decode(errors="replace")
     finally:
         db.session.remove()
@@ -211,6 +213,11 @@ def test_role_gets_what_the_matrix_says_and_sees_no_foreign_word(
                 wrong[where] = status
             elif not is_granted and status != 403:
                 wrong[f"{where}: not granted"] = status
+            if is_granted and status in {403, 404} and {"GET", "POST"} <= (rule.methods or set()):
+                posted, _body = ask(app, client, rule, path, "POST")
+                # The form is refused, what it sends must be too: by the rules at the latest.
+                if not 400 <= posted < 500 or (status == 404 and posted != 404):
+                    wrong[f"POST {rule.rule} {place}"] = posted
             if status != 403 and (seen := {word for word in hidden if word in body}):
                 wrong[f"{where}: shows"] = seen
             if is_granted and status not in {403, 404} and foreign(app, rule, planted, place, role):
