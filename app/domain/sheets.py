@@ -52,6 +52,9 @@ class Column:
     is_code: bool = False
     """A number or code: blanks inside mean nothing, full-width characters are made narrow."""
 
+    keeps_lines: bool = False
+    """A text of several lines, which stay apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class SheetLayout:
@@ -267,7 +270,7 @@ IGNORED: Final = (
 """Columns our own files carry for the reader; nothing is taken from them."""
 
 
-def text_of_cell(value: Value, *, is_code: bool = False) -> str:
+def text_of_cell(value: Value, *, is_code: bool = False, keeps_lines: bool = False) -> str:
     """What a cell says, without what people and Excel put around it.
 
     Raises CellError for a number Excel has already destroyed.
@@ -281,11 +284,18 @@ def text_of_cell(value: Value, *, is_code: bool = False) -> str:
     text = (value or "").translate(_INVISIBLE)
     text = "".join(c for c in text if unicodedata.category(c) != "Cc" or c in "\n\t")
     if not is_code:
-        return _without_quote(" ".join(text.split()))
+        return _without_quote(join_blanks(text, keeps_lines=keeps_lines))
     text = unicodedata.normalize("NFKC", "".join(text.split())).lstrip(_QUOTES)
     if _SCIENTIFIC.fullmatch(text):
         raise _destroyed(text)
     return text.upper()
+
+
+def join_blanks(text: str, *, keeps_lines: bool = False) -> str:
+    """The text with one blank where there are several; with or without its lines."""
+    if not keeps_lines:
+        return " ".join(text.split())
+    return "\n".join(" ".join(line.split()) for line in text.strip().split("\n"))
 
 
 def _text_of_number(value: float) -> str:

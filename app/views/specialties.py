@@ -17,6 +17,7 @@ from app import clock
 from app.domain.terms import ProposalState, SpecialtyOrigin
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
+from app.messages import say
 from app.models import (
     ProfessionalTitle,
     Series,
@@ -25,13 +26,16 @@ from app.models import (
     SpecialtyProposal,
     SpecialtyProposalLine,
 )
-from app.services import catalogue, specialties
+from app.services import catalogue, specialties, specialty_sheets
+from app.services.job_files import XLSX
 from app.views import forms as f
+from app.views.background_jobs import send_content
 from app.views.base import READ, scoped
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import show_date
 from app.views.records import UNUSED, RecordView
+from app.views.sheets import SheetForm, answer_sheet
 
 READERS = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_ADMIN, R.UNIT_HANDLER, R.COMMITTEE_OFFICE)
 REPORTERS = (R.COMPETENT_DEPARTMENT, R.COMMITTEE_OFFICE)
@@ -282,8 +286,10 @@ class ProposalView(RecordView):
     grants = {
         R.PROVINCE_HRSS: READ
         | {"can_adopt", "can_send_back", "can_put_off", "can_open", "can_add", "can_edit"}
-        | {"can_report"},
-        **dict.fromkeys(REPORTERS, READ | {"can_add", "can_edit", "can_report"}),
+        | {"can_report", "can_sheet", "can_upload"},
+        **dict.fromkeys(
+            REPORTERS, READ | {"can_add", "can_edit", "can_report", "can_sheet", "can_upload"}
+        ),
     }
     list_title = _l("Specialty collection forms")
     list_columns = ["series", "reporting_unit", "plan_year", "reported_on", "state"]
@@ -324,6 +330,8 @@ class ProposalView(RecordView):
         if is_own and state in {ProposalState.DRAFT, ProposalState.RETURNED}:
             actions += self.button("report", row, _("Report"), _("Report the form?"), primary=True)
             actions += self.link("edit", row.id, _("Edit"), icon="pencil")
+            actions += self.link("upload", row.id, _("Fill in with Excel"), icon="upload")
+        actions += self.link("sheet", row.id, _("Download as Excel"), icon="download")
         if state is ProposalState.REPORTED:
             actions += self.link("adopt", row.id, _("Adopt"), primary=True)
             actions += self.link("put_off", row.id, _("Next year"))
@@ -384,6 +392,44 @@ class ProposalView(RecordView):
             ),
             template="specialties/proposal_form.html",
             **context,
+        )
+
+    @expose("/sheet/<pk>", methods=["GET"])
+    @has_access
+    def sheet(self, pk: str) -> Any:
+        """The form as a workbook in the manner of Annex 2, with the lines entered so far."""
+        row = self._readable(pk)
+        name = f"{_('Specialty collection form')} {self.record_title(row)}.xlsx"
+        return send_content(specialty_sheets.write_lines(row, say), name, XLSX)
+
+    @expose("/upload/<pk>", methods=["GET", "POST"])
+    @has_access
+    def upload(self, pk: str) -> Any:
+        """Take the lines of a filled-in workbook; whole or not at all."""
+        row = self._readable(pk)
+        form = SheetForm(data={"expected_version": row.version})
+        now = clock.now()
+        return answer_sheet(
+            self,
+            form,
+            _("Fill in with Excel"),
+            lambda content: specialty_sheets.take_lines(
+                row.id,
+                content,
+                say,
+                expected_version=form.version,
+                actor=self.actor,
+                now=now,
+            ),
+            lambda is_changed: self.saved(
+                _("The lines have been taken over. Look at them, then report the form.")
+                if is_changed
+                else _("The sheet says what is on file already. Nothing has changed."),
+                self.path("show", pk),
+            ),
+            lead=_("Download the form, fill in the lines in Excel, and upload it again."),
+            download=self.path("sheet", pk),
+            back=self.path("show", pk),
         )
 
     @expose("/report/<pk>", methods=["POST"])

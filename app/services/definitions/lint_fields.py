@@ -54,11 +54,17 @@ def check_required(definition: Definition) -> Iterator[Finding]:
                     "typed."
                 ),
             )
-        if given.get("edit_roles") == [] or given.get("see_roles") == []:
+        editors = {*(given.get("edit_roles") or ())}
+        sees = {*(given.get("see_roles") or ())} or editors
+        fills_in = {"applicant"} if definition["kind"] == "form" else editors
+        if editors and not editors & sees & fills_in:
             yield _find(
                 "required_without_editor",
                 place,
-                N_("%(field)s: required, but no role may change it. Choose at least one role."),
+                N_(
+                    "%(field)s: required, but no role that fills in this page may change it. "
+                    "Choose one."
+                ),
             )
 
 
@@ -325,7 +331,7 @@ def check_roles(definition: Definition) -> Iterator[Finding]:
                 N_("%(field)s: the role “%(role)s” does not exist. Choose one from the list."),
                 role=role,
             )
-        if see is not None and {*(edit or ())} - {*see}:
+        if see and {*(edit or ())} - {*see} and not place.has("is_required"):
             yield _find(
                 "editor_without_sight",
                 place,

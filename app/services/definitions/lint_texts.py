@@ -101,7 +101,8 @@ def check_labels_apart(definition: Definition) -> Iterator[Finding]:
                 N_("Two fields of one page are called “%(field)s”. Tell them apart."),
                 {"field": place.title},
             )
-        if place.owner is not None or not place.has("in_excel"):
+        is_heading = definition["kind"] == "record" and place.given.get("in_excel", True)
+        if place.owner is not None or not is_heading or place.has("is_hidden"):
             continue
         twin = headings.setdefault(normalise_heading(place.title), place)
         if twin is not place and same is place:

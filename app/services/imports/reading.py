@@ -186,7 +186,9 @@ def _read_row(
             )
             continue
         try:
-            row.cells[column.key] = text_of_cell(value, is_code=column.is_code)
+            row.cells[column.key] = text_of_cell(
+                value, is_code=column.is_code, keeps_lines=column.keeps_lines
+            )
         except CellError as error:
             row.problems.append(Problem(column.key, error.template, error.params))
     return row

@@ -59,14 +59,19 @@ class Workbook:
         most_rows: int,
         before: Sequence[Column] = (),
         after: Sequence[Column] = (),
+        above: Sequence[str] = (),
     ) -> None:
-        """A sheet to fill in, with drop-downs and checks, and `rows` in it already."""
+        """A sheet to fill in, with drop-downs and checks, and `rows` in it already; `above` are
+        lines over the headings."""
         sheet = self._book.add_worksheet(self.say(layout.title))
         columns = (*before, *layout.columns, *after)
-        self._head_row(sheet, columns)
+        for line, text in enumerate(above):
+            sheet.merge_range(line, 0, line, len(columns) - 1, safe_cell(text), self._wrapped)
+        head = len(above)
+        self._head_row(sheet, columns, head)
         for place, column in enumerate(columns):
-            self._add_check(sheet, place, column, choices, most_rows)
-        self._fill(sheet, columns, rows)
+            self._add_check(sheet, place, column, choices, (head + 1, head + most_rows))
+        self._fill(sheet, columns, rows, head)
 
     def add_table(
         self, title: str, columns: Sequence[Column], rows: Iterable[Mapping[str, str]]
@@ -76,25 +81,30 @@ class Workbook:
         self._head_row(sheet, columns)
         self._fill(sheet, columns, rows)
 
-    def _head_row(self, sheet: Any, columns: Sequence[Column]) -> None:
+    def _head_row(self, sheet: Any, columns: Sequence[Column], head: int = 0) -> None:
         for place, column in enumerate(columns):
             mark, style = ("*", self._required) if column.is_required else ("", self._head)
             sheet.set_column(place, place, column.width, self._text)
-            sheet.write_string(0, place, self.say(column.heading) + mark, style)
-        sheet.set_row(0, 32)
-        sheet.freeze_panes(1, 0)
+            sheet.write_string(head, place, self.say(column.heading) + mark, style)
+        sheet.set_row(head, 32)
+        sheet.freeze_panes(head + 1, 0)
 
     def _fill(
-        self, sheet: Any, columns: Sequence[Column], rows: Iterable[Mapping[str, str]]
+        self,
+        sheet: Any,
+        columns: Sequence[Column],
+        rows: Iterable[Mapping[str, str]],
+        head: int = 0,
     ) -> None:
-        for number, row in enumerate(rows, start=1):
+        for number, row in enumerate(rows, start=head + 1):
             for place, column in enumerate(columns):
                 value = row.get(column.key, "")
                 if value:
-                    sheet.write_string(number, place, safe_cell(value), self._text)
+                    style = self._wrapped if column.keeps_lines else self._text
+                    sheet.write_string(number, place, safe_cell(value), style)
 
     def _add_check(
-        self, sheet: Any, place: int, column: Column, choices: Choices, most_rows: int
+        self, sheet: Any, place: int, column: Column, choices: Choices, rows: tuple[int, int]
     ) -> None:
         options: dict[str, Any] = {
             "input_title": self.say(column.heading)[:32],
@@ -119,7 +129,7 @@ class Workbook:
             }
         else:
             return
-        sheet.data_validation(1, place, most_rows, place, options)
+        sheet.data_validation(rows[0], place, rows[1], place, options)
 
     def _say_length(self, column: Column) -> str:
         return self.say(N_("From %(shortest)s to %(longest)s characters, typed as text.")) % {
