@@ -145,7 +145,8 @@ class InvalidIdentityError(RuleViolation):
 
 
 class RouteError(RuleViolation):
-    """No route leads from the unit to the committee (rules C2). Params: `unit`."""
+    """No route leads from the unit to the committee (rules C2). Params: `unit`, and `gap`, a
+    RouteGap, where it is a unit of the chain."""
 
     code = "no_route"
     template = N_(

@@ -14,7 +14,7 @@ from app.domain.calendar import WorkingCalendar
 from app.domain.errors import NotPermittedError, RouteError
 from app.domain.messages import N_
 from app.domain.plan import PlanWindow
-from app.domain.terms import AdministrativeLevel, ApplicantKind, NodeKind, UnitKind
+from app.domain.terms import AdministrativeLevel, ApplicantKind, NodeKind, RouteGap, UnitKind
 
 UnitId = int | str
 
@@ -138,6 +138,7 @@ def _climb_to_host(
                     "Ask the HRSS department to correct its superior unit."
                 ),
                 unit=_show(unit),
+                gap=RouteGap.ABOVE_ITSELF,
             )
         seen.add(unit.id)
         climbed.append(unit)
@@ -165,6 +166,7 @@ def _get_active(unit_id: UnitId, units: Mapping[UnitId, UnitRef]) -> UnitRef:
                 "Ask the HRSS department to enter the superior unit."
             ),
             unit=unit_id,
+            gap=RouteGap.NOT_ENTERED,
         )
     if not unit.is_active:
         raise RouteError(
@@ -173,6 +175,7 @@ def _get_active(unit_id: UnitId, units: Mapping[UnitId, UnitRef]) -> UnitRef:
                 "activate it or to name another superior unit; then submit again."
             ),
             unit=_show(unit),
+            gap=RouteGap.NOT_ACTIVE,
         )
     return unit
 
@@ -185,6 +188,7 @@ def _get_superior(unit: UnitRef, units: Mapping[UnitId, UnitRef]) -> UnitRef:
                 "then submit again."
             ),
             unit=_show(unit),
+            gap=RouteGap.NO_SUPERIOR,
         )
     return _get_active(unit.parent_id, units)
 

@@ -297,6 +297,15 @@ class MoveSide(StrEnum):
     UNIT = "unit"
 
 
+class RouteGap(StrEnum):
+    """流转路线断点: what is wrong with the unit at which no route goes on (rules C2)."""
+
+    NO_SUPERIOR = "no_superior"
+    NOT_ACTIVE = "not_active"
+    NOT_ENTERED = "not_entered"
+    ABOVE_ITSELF = "above_itself"
+
+
 class PortalMode(StrEnum):
     """运行模式: production, or rehearsal with a movable clock."""
 

@@ -16,7 +16,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
 
 from app.domain.eligibility import Finding
-from app.domain.errors import ConflictError, RuleViolation, StaleVersionError
+from app.domain.errors import ConflictError, RouteError, RuleViolation, StaleVersionError
 from app.domain.messages import N_
 from app.domain.terms import (
     ApplicationKind,
@@ -40,6 +40,7 @@ from app.models import (
     Application,
     ApplicationEvent,
     ApplicationVersion,
+    AuditEntry,
     Material,
     MeetingItem,
     Person,
@@ -66,7 +67,7 @@ from app.services.materials import (
     next_version,
 )
 from app.services.notifications import notify
-from app.services.offers import Choice, as_error, require_choice
+from app.services.offers import Choice, as_error, describe_applicant, require_choice
 from app.services.precheck import pre_check, refusals, standing_findings
 from app.services.routes import freeze_route, plan_route
 from app.services.settings import load_calendar, parameter
@@ -474,6 +475,29 @@ def _decide_submission(
         apply=apply,
         tell=_told(application, "submitted"),
     )
+
+
+def note_broken_route(application_id: int, *, actor: Actor, now: datetime) -> AuditEntry | None:
+    """After a refused submission: name the unit at which no route goes on to the committee (C2).
+
+    The submission is rolled back with all it wrote, so this is a transaction of its own. None
+    where the chain of units is whole: the refusal had another reason.
+    """
+    application = db.session.get_one(Application, application_id)
+    require_own(application, actor)
+    try:
+        plan_route(describe_applicant(application.person).employer, application.committee)
+    except RouteError as error:
+        after = {
+            "unit": error.params["unit"],
+            "gap": error.params.get("gap"),
+            "number": application.number,
+            "committee": application.committee.name,
+        }
+        return record("submission_without_route", application, actor=actor, now=now, after=after)
+    except RuleViolation:
+        return None
+    return None
 
 
 def _arrived_in_time(application: Application, now: datetime) -> bool:

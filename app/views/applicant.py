@@ -22,7 +22,7 @@ from werkzeug.datastructures import FileStorage
 
 from app import clock
 from app.domain.eligibility import Finding
-from app.domain.errors import DomainError, NotPermittedError
+from app.domain.errors import DomainError, NotPermittedError, RuleViolation
 from app.domain.terms import FindingKind
 from app.domain.workflow import ActorRole, State
 from app.extensions import db, unit_of_work
@@ -593,6 +593,9 @@ class ApplicantView(ChoicePages, PortalView):
                     expected_content_version=self._number("content_version"),
                 )
         except DomainError as error:
+            if isinstance(error, RuleViolation):
+                with unit_of_work():
+                    applications.note_broken_route(application_id, actor=actor, now=now)
             return self._not_submitted(application_id, error, now)
         return redirect(url_for(".receipt", application_id=application_id))
 

@@ -134,6 +134,7 @@ ACTIONS: Mapping[str, str] = {
     "set_custom_fields": N_("Custom fields changed"),
     "withdraw_unit_move": N_("Move of a unit taken back"),
     "change_registrar_proof": N_("Proof of the registrar replaced"),
+    "submission_without_route": N_("Submission refused: no route to the committee"),
     "take_up_transfer": N_("Wish to change units taken up"),
     "suspend_account": N_("Unused account suspended"),
     "take_off_list": N_("Taken off the meeting's list"),

@@ -84,6 +84,12 @@ LABELS: Mapping[type[Enum], Mapping[Any, str]] = {
         t.PanelRole.MEMBER: N_("Member"),
         t.PanelRole.RESERVE: N_("Reserve"),
     },
+    t.RouteGap: {
+        t.RouteGap.NO_SUPERIOR: N_("Has no superior unit"),
+        t.RouteGap.NOT_ACTIVE: N_("Not active"),
+        t.RouteGap.NOT_ENTERED: N_("Not entered"),
+        t.RouteGap.ABOVE_ITSELF: N_("Stands above itself"),
+    },
     t.TransferState: transfers.STATE_LABELS,
     t.SampleState: {
         t.SampleState.OPEN: N_("Not checked yet"),

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app import clock
 from app.domain.workflow import State
 from app.extensions import db
-from app.models import Application, Material, Objection, PersonalDataRead, Publicity
+from app.models import Application, AuditEntry, Material, Objection, PersonalDataRead, Publicity
 from app.services import materials
 from app.services.editing import open_correction
 from tests.applicants import begin_draft, fill_in, person_named, small_pdf, small_png
@@ -194,6 +194,37 @@ def test_submit_with_open_points_shows_the_list(app: Flask, sign_in: SignIn) -> 
     assert f"{base_of(application)}sections/application_info#current_field" in page
     assert f"{base_of(application)}materials/#identity_document" in page
     assert f"{base_of(application)}sections/education#education.0.proof" in page
+
+
+def test_submit_without_a_route_leaves_a_trace_that_names_the_department(
+    app: Flask, sign_in: SignIn
+) -> None:
+    """The submission is rolled back, the entry stays; a refusal for open points writes none."""
+
+    def entries() -> list[AuditEntry]:
+        found = select(AuditEntry).where(AuditEntry.action == "submission_without_route")
+        return list(db.session.scalars(found))
+
+    client = sign_in("王敏")
+    application = ready_draft()
+    application_id = application.id
+    client.post(f"{base_of(application)}submit", data={})
+    assert entries() == []
+    above = application.employer.parent
+    above.is_active = False
+    db.session.commit()
+    answer = client.post(f"{base_of(application)}submit", data={"pledged": "1"})
+    assert answer.status_code == 422
+    (entry,) = entries()
+    assert (entry.object_type, entry.object_id) == ("Application", str(application_id))
+    assert entry.after == {
+        "unit": above.name,
+        "gap": "not_active",
+        "number": application.number,
+        "committee": application.committee.name,
+    }
+    assert entry.account_id is not None
+    assert application.state is State.DRAFT
 
 
 # ------------------------------------------------------------ sections
