@@ -137,7 +137,8 @@ class Unit(HasId, HasCreatedAt, HasVersion, HasCustomFields, Model):
     is_self_reviewing: Mapped[bool] = mapped_column(Boolean, default=False)
     is_active: Mapped[bool] = mapped_column(Boolean, default=True)
     contact_name: Mapped[str | None] = mapped_column(String(60))
-    contact_phone: Mapped[str | None] = mapped_column(String(40))
+    contact_phone: Mapped[str | None] = mapped_column(EncryptedText, deferred=True)
+    contact_phone_mask: Mapped[str | None] = mapped_column(String(40))
     address: Mapped[str | None] = mapped_column(String(200))
     pinyin: Mapped[str] = mapped_column(String(200), default="", index=True)
     search: Mapped[Any] = mapped_column(TSVECTOR, nullable=True)
@@ -2036,11 +2037,17 @@ class PersonalDataRead(HasId, Model):
     """Each view of a full document or telephone number, written in the same transaction."""
 
     __tablename__ = "personal_data_read"
-    __table_args__ = ({"info": {"append_only": True}},)
+    __table_args__ = (
+        CheckConstraint("(person_id IS NULL) <> (unit_id IS NULL)", name="of_a_person_or_a_unit"),
+        {"info": {"append_only": True}},
+    )
 
     recorded_at: Mapped[datetime] = mapped_column(TZDateTime, default=clock.real_now)
     account_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id"), index=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    unit_id: Mapped[int | None] = mapped_column(
+        ForeignKey("unit.id"), index=True, comment="whose contact was looked at"
+    )
     field: Mapped[str] = mapped_column(String(20))
     reason: Mapped[str] = mapped_column(Text)
 

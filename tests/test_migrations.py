@@ -14,11 +14,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 import config
+from app.domain.codes import mask_phone
 from app.embedded import Servers
 from app.extensions import db
+from app.models import Unit
 from tests.conftest import make_app, run_sql
 
 MIGRATIONS = config.ROOT / "migrations"
@@ -111,6 +113,40 @@ def test_upgrade_makes_the_very_schema_of_create_all(empty_app: Flask) -> None:
     for part in CATALOGUE:
         assert migrated[part] == created[part], part
     assert len(created["indexes"]) > 100
+
+
+def test_telephones_of_contacts_are_encrypted_by_the_upgrade(empty_app: Flask) -> None:
+    """What was written in clear opens with the key ring afterwards, and comes back by the way
+    down."""
+    known = {"UNIT-A": "13900001234", "UNIT-B": "0851-86820000", "UNIT-C": None, "UNIT-D": "123"}
+    flask_migrate.upgrade(revision="0013")
+    with db.engine.begin() as connection:
+        connection.execute(text("INSERT INTO division VALUES ('520000', '贵州省', 'province')"))
+        for code, phone in known.items():
+            connection.execute(
+                text(
+                    "INSERT INTO unit (name, kind, level, code, path, division_code, pinyin,"
+                    " is_self_reviewing, is_active, contact_phone, created_at, version)"
+                    " VALUES ('甲', 'hrss', 'province', :code, '/1/', '520000', 'j',"
+                    " false, true, :phone, now(), 1)"
+                ),
+                {"code": code, "phone": phone},
+            )
+    flask_migrate.upgrade()
+    found = db.session.execute(select(Unit.code, Unit.contact_phone, Unit.contact_phone_mask))
+    assert {row.code: tuple(row)[1:] for row in found} == {
+        "UNIT-A": ("13900001234", "139****1234"),
+        "UNIT-B": ("0851-86820000", mask_phone("0851-86820000")),
+        "UNIT-C": (None, None),
+        "UNIT-D": ("123", "***"),
+    }
+    raw = db.session.scalars(text("SELECT contact_phone FROM unit"))
+    assert not any(b"1390000" in bytes(each) for each in raw if each is not None)
+    db.session.rollback()
+    flask_migrate.downgrade(revision="0013")
+    rows = db.session.execute(text("SELECT code, contact_phone FROM unit"))
+    assert {row.code: row.contact_phone for row in rows} == known
+    db.session.rollback()
 
 
 def test_db_check_finds_nothing_to_migrate(empty_app: Flask) -> None:

@@ -35,6 +35,7 @@ COUNTED = {
     "AccountView.reveal": "persons",
     "AccountView.add": "persons",
     "TransferView.add": "persons",
+    "UnitView.reveal": "persons",
     "ExportView.new": "exports",
     "ImportView.codes": "exports",
     "ImportView.new": "imports",

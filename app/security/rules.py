@@ -3,7 +3,7 @@
 A line says who reads or writes which rows, and which of their fields:
 
     read(m.Unit, subtree(m.Unit.id), *NODE_STAFF)
-    read(m.Unit, EVERYTHING, *ADMINISTRATORS, fields=but("contact_name", "contact_phone"))
+    read(m.Unit, EVERYTHING, *ADMINISTRATORS, fields=but("contact_name", "contact_phone_mask"))
     write(m.Unit, _unit_below, *NODE_STAFF, reach=Reach.SUBTREE)
 
 A later line for the same role and table replaces the earlier one; `also=True` adds to it. The
@@ -202,14 +202,14 @@ NEVER.update(
     {
         m.Account: frozenset({"password", "session_stamp", "changed_by", "created_by", "email"}),
         m.Person: frozenset({"identity_number", "identity_hash", "phone", "search"}),
-        m.Unit: frozenset({"search"}),
+        m.Unit: frozenset({"search", "contact_phone"}),
         m.TitleCertificate: frozenset({"identity_hash"}),
     }
 )
 
 # --------------------------------------------------------------------------- read
 
-CONTACTS = ("contact_name", "contact_phone")
+CONTACTS = ("contact_name", "contact_phone_mask")
 """Who answers the telephone of a unit: for those who work with it, not for administrators."""
 
 for table in (

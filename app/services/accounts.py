@@ -432,7 +432,7 @@ def _register_phone(account: Account, typed: str) -> dict[str, str]:
         account.person.phone, account.person.phone_mask = phone, mask_phone(phone)
         account.real_name_verified_at = None
     elif account.unit is not None:
-        account.unit.contact_phone = phone
+        account.unit.contact_phone, account.unit.contact_phone_mask = phone, mask_phone(phone)
     if known is not None:
         send_sms(known, "phone_changed")
     return {"phone": mask_phone(phone)}

@@ -8,8 +8,10 @@ from typing import Any
 
 from sqlalchemy import inspect
 
+from app.domain.errors import RuleViolation
+from app.domain.messages import N_
 from app.extensions import db
-from app.models import AuditEntry, Person, PersonalDataRead
+from app.models import AuditEntry, Person, PersonalDataRead, Unit
 from app.services.actors import Actor
 
 
@@ -67,7 +69,7 @@ def _subject_of(row: Any) -> Subject:
 
 def reveal_identity(person: Person, *, actor: Actor, now: datetime, reason: str) -> str:
     """The full document number of a person; the view is logged in the same transaction."""
-    _log_view(person, "identity_number", actor, reason)
+    _log_view("identity_number", actor, reason, person_id=person.id)
     masked = {"identity_mask": person.identity_mask}
     record("reveal_identity", person, actor=actor, now=now, after=masked, reason=reason)
     return person.identity_number
@@ -75,17 +77,25 @@ def reveal_identity(person: Person, *, actor: Actor, now: datetime, reason: str)
 
 def reveal_phone(person: Person, *, actor: Actor, now: datetime, reason: str) -> str | None:
     """The full telephone number of a person; the view is logged in the same transaction."""
-    _log_view(person, "phone", actor, reason)
+    _log_view("phone", actor, reason, person_id=person.id)
     masked = {"phone_mask": person.phone_mask}
     record("reveal_phone", person, actor=actor, now=now, after=masked, reason=reason)
     return person.phone
 
 
-def _log_view(person: Person, field: str, actor: Actor, reason: str) -> None:
+def reveal_contact_phone(unit: Unit, *, actor: Actor, now: datetime, reason: str) -> str | None:
+    """The full telephone number of a unit's contact; the view is logged in the same transaction."""
+    _log_view("contact_phone", actor, reason, unit_id=unit.id)
+    masked = {"contact_phone_mask": unit.contact_phone_mask}
+    record("reveal_contact_phone", unit, actor=actor, now=now, after=masked, reason=reason)
+    return unit.contact_phone
+
+
+def _log_view(field: str, actor: Actor, reason: str, **whose: int) -> None:
     if actor.account_id is None:
         raise ValueError("a full number is shown to signed-in accounts only")
+    if not reason.strip():
+        raise RuleViolation(N_("Enter the reason; it is kept in the audit log."))
     db.session.add(
-        PersonalDataRead(
-            account_id=actor.account_id, person_id=person.id, field=field, reason=reason
-        )
+        PersonalDataRead(account_id=actor.account_id, field=field, reason=reason, **whose)
     )

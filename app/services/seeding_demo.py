@@ -145,6 +145,7 @@ def _read_unit(entry: Entry, cast: Cast) -> Unit:
         is_self_reviewing=entry.flag("is_self_reviewing", False),
         contact_name=contact.text("name"),
         contact_phone=contact.text("phone"),
+        contact_phone_mask=codes.mask_phone(contact.text("phone")),
         pinyin=pinyin_initials(entry.text("name")),
     )
 

@@ -13,6 +13,7 @@ from app.domain.codes import (
     check_uscc,
     derive_code,
     find_suffix_position,
+    mask_phone,
     next_suffix,
     normalise_code,
 )
@@ -135,6 +136,7 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
         _require_free_code(code)
     else:
         code, suffix = allocate_derived_code(parent.id)
+    phone = require_phone(draft.contact_phone) if draft.contact_phone.strip() else None
     unit = Unit(
         name=name,
         kind=draft.kind,
@@ -148,7 +150,8 @@ def create_unit(draft: UnitDraft, *, actor: Actor, now: datetime) -> CreatedUnit
         registrar_proof_sha256=registration.proof_sha256,
         registrar_proof_name=registration.proof_name,
         contact_name=draft.contact_name.strip() or None,
-        contact_phone=require_phone(draft.contact_phone) if draft.contact_phone.strip() else None,
+        contact_phone=phone,
+        contact_phone_mask=mask_phone(phone) if phone else None,
         address=draft.address.strip() or None,
         path=parent.path,
     )
@@ -608,7 +611,16 @@ def _index(unit: Unit) -> None:
 
 
 def _facts(unit: Unit) -> dict[str, Any]:
-    keys = ("name", "code", "division_code", "parent_id", "registrar", "contact_name", "address")
+    keys = (
+        "name",
+        "code",
+        "division_code",
+        "parent_id",
+        "registrar",
+        "contact_name",
+        "contact_phone_mask",
+        "address",
+    )
     facts: dict[str, Any] = {key: getattr(unit, key) for key in keys}
     facts["kind"], facts["level"] = unit.kind.value, unit.level.value
     return facts

@@ -21,7 +21,7 @@ from app.domain.messages import N_
 from app.domain.roles import grantable_by
 from app.domain.terms import AccountKind, ApplicantKind, IdentityDocument
 from app.domain.workflow import ActorRole as R
-from app.extensions import db, unit_of_work
+from app.extensions import db
 from app.models import Account, AccountProof, Person, PersonnelAffiliation, Unit
 from app.security.scope import read_criterion
 from app.services import account_proofs, accounts, audit, dormancy, leaving, misconduct, totp
@@ -663,9 +663,8 @@ class AccountView(RecordView):
         if person is None:
             abort(404)
         form = RevealForm()
-        if request.method == "POST" and form.validate():
-            with unit_of_work():
-                number = _reveal(person, form, self.actor)
+
+        def show(number: str) -> Any:
             page = self.render_template(
                 "accounts/revealed.html",
                 title=_("Show a full number"),
@@ -674,11 +673,12 @@ class AccountView(RecordView):
                 next_url=self.path("show", pk),
             )
             return page, 200, {"Cache-Control": "no-store"}
+
         return self.answer_form(
             form,
             _("Show a full number"),
-            lambda: None,
-            lambda _none: redirect(self.path("show", pk)),
+            lambda: _reveal(person, form, self.actor),
+            show,
             lead=row.first_name,
             submit_label=_("Show"),
             back=self.path("show", pk),

@@ -219,13 +219,14 @@ class PersonalDataView(RecordView):
     exclude_route_methods = RecordView.exclude_route_methods | {"show"}
     grants = {R.AUDIT_ADMIN: frozenset({"can_list"})}
     list_title = _l("Views of personal numbers")
-    list_columns = ["recorded_at", "account_id", "person_id", "field", "reason"]
+    list_columns = ["recorded_at", "account_id", "person_id", "unit_id", "field", "reason"]
     search_columns = ["recorded_at", "reason"]
     order_columns = ["recorded_at"]
     label_columns = {
         "recorded_at": _l("Recorded at"),
         "account_id": _l("Who"),
         "person_id": _l("Number of the person"),
+        "unit_id": _l("Number of the unit"),
         "field": _l("Number"),
         "reason": _l("Reason"),
     }
@@ -238,7 +239,11 @@ class PersonalDataView(RecordView):
         ids = {row["account_id"] for row in rows}
         found = select(Account.id, Account.first_name).where(Account.id.in_(ids))
         names = dict(db.session.execute(found).all())
-        fields = {"identity_number": _("Document number"), "phone": _("Mobile number")}
+        fields = {
+            "identity_number": _("Document number"),
+            "phone": _("Mobile number"),
+            "contact_phone": _("Telephone of the contact"),
+        }
         for row in rows:
             row["account_id"] = names.get(row["account_id"], row["account_id"])
             row["field"] = fields.get(row["field"], row["field"])

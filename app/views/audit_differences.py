@@ -18,6 +18,7 @@ FIELDS: Mapping[str, str] = {
     "application": N_("Application"),
     "applications": N_("Applications"),
     "code": N_("Code"),
+    "contact_phone_mask": N_("Telephone of the contact"),
     "count": N_("Number"),
     "ends_on": N_("Ends on"),
     "finding": N_("Finding"),

@@ -108,6 +108,7 @@ ACTIONS: Mapping[str, str] = {
     "return_authority_filing": N_("Authority filing returned"),
     "return_filing": N_("Result filing returned"),
     "return_proposal": N_("Collection form returned"),
+    "reveal_contact_phone": N_("Full telephone number of a unit's contact looked at"),
     "reveal_identity": N_("Full document number looked at"),
     "reveal_phone": N_("Full telephone number looked at"),
     "revoke_certificate": N_("Revoke the certificate"),

@@ -14,11 +14,14 @@ from sqlalchemy import func, select
 from wtforms import HiddenField, SelectField, StringField
 
 from app import clock
+from app.domain.errors import NotPermittedError
 from app.domain.terms import AdministrativeLevel, UnitKind
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import Account, Division, PersonnelAffiliation, Unit, UnitCodeAlias
-from app.services import units
+from app.security.guard import Action, may
+from app.security.veil import unveiled
+from app.services import audit, units
 from app.services.materials import Proof
 from app.services.unit_moves import may_ask_move, moves_of, state_of_move
 from app.services.unit_search import matches_unit
@@ -33,7 +36,7 @@ from app.views.unit_tree import tree_address
 
 STAFF = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_ADMIN, R.UNIT_HANDLER)
 LOOK = READ | {"can_proof"}
-CREATE = LOOK | {"can_add", "can_edit", "can_close", "can_open", "can_own_code"}
+CREATE = LOOK | {"can_add", "can_edit", "can_close", "can_open", "can_own_code", "can_reveal"}
 PARTS_ONLY = {UnitKind.EMPLOYER, UnitKind.NON_PUBLIC}
 """Who creates parts of itself only, without a code of their own (E5)."""
 
@@ -162,6 +165,12 @@ class UnitChangeForm(f.PortalForm):
     )
 
 
+class RevealForm(f.PortalForm):
+    """Why the full telephone number is needed."""
+
+    reason = f.reason(_l("Reason; it is kept in the log of personal data"))
+
+
 class OwnCodeForm(f.PortalForm):
     """The code a unit has received."""
 
@@ -232,7 +241,7 @@ class UnitView(RecordView):
             *found,
             (_("Self-reviewing unit"), _("Yes") if row.is_self_reviewing else _("No")),
             (_("Contact"), row.contact_name),
-            (_("Telephone of the contact"), row.contact_phone),
+            (_("Telephone of the contact"), row.contact_phone_mask),
             (_("Address"), row.address),
         ]
 
@@ -260,6 +269,8 @@ class UnitView(RecordView):
     def page_actions(self, row: Unit) -> list[dict[str, Any]]:
         """Buttons; closing and opening are for units above."""
         actions = self.link("edit", row.id, _("Edit"), icon="pencil")
+        if row.contact_phone_mask and may(self.actor, Action.SHOW, row, "contact_phone_mask"):
+            actions += self.link("reveal", row.id, _("Show a full number"))
         if row.parent_id and row.is_active and may_ask_move(row, self.actor):
             actions.append({"label": _("Move"), "url": f"/unit-moves/ask/{row.id}"})
         if units.may_look_after(row, self.actor):
@@ -387,6 +398,37 @@ class UnitView(RecordView):
             ),
             back=self.path("show", pk),
         )
+
+    @expose("/reveal/<pk>", methods=["GET", "POST"])
+    @has_access
+    def reveal(self, pk: str) -> Any:
+        """Show the full number of the contact; the view is logged in the same transaction."""
+        row = unveiled(self._readable(pk))
+        if not may(self.actor, Action.SHOW, row, "contact_phone_mask"):
+            raise NotPermittedError
+        form = RevealForm()
+        now = clock.now()
+        return self.answer_form(
+            form,
+            _("Show a full number"),
+            lambda: audit.reveal_contact_phone(
+                row, actor=self.actor, now=now, reason=form.reason.data
+            ),
+            lambda number: self._show_number(row, number or "—"),
+            lead=row.name,
+            submit_label=_("Show"),
+            back=self.path("show", pk),
+        )
+
+    def _show_number(self, row: Unit, number: str) -> Any:
+        page = self.render_template(
+            "accounts/revealed.html",
+            title=_("Show a full number"),
+            name=row.name,
+            number=number,
+            next_url=self.path("show", row.id),
+        )
+        return page, 200, {"Cache-Control": "no-store"}
 
     @expose("/close/<pk>", methods=["GET", "POST"])
     @has_access

@@ -72,6 +72,7 @@ FIELD_WORDS = {
     "changed_by": N_("Changed by"),
     "contact_name": N_("Contact person"),
     "contact_phone": N_("Contact telephone"),
+    "contact_phone_mask": N_("Contact telephone, masked"),
     "content": N_("What the applicant filled in"),
     "created_by": N_("Created by"),
     "current_step": N_("Present routing step"),

@@ -28,7 +28,9 @@ from tests.sheets import identity, person, workbook
 
 COUNT = 200
 NUMBERS = [identity(serial) for serial in range(COUNT)]
-PHONES = [f"139{serial:08d}" for serial in range(COUNT)]
+CONTACTS = range(COUNT, COUNT + 10)
+"""The serials of the telephones that units are given."""
+PHONES = [f"139{serial:08d}" for serial in range(CONTACTS.stop)]
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 LINKS = re.compile(r'(?:href|action|src|data-[a-z-]+)="([^"]*)"')
@@ -135,6 +137,7 @@ def trail(portal: Instance) -> Trail:
     assert unit.sign_in("gyhousing", PASSWORD).url.endswith("/work/")
     use_in_forms(unit)
     use_in_a_file(unit)
+    use_as_contacts(unit)
     visit_public_pages(Visitor(portal, trail))
     return trail
 
@@ -221,6 +224,33 @@ def use_in_a_file(unit: Visitor) -> None:
     unit.get(f"/jobs/file/{job_id}/errors")
     unit.post(f"/imports/confirm/{job_id}", expected_version=version, declared="y")
     wait_until(unit, f"{unit.base}/imports/check/{job_id}", lambda text: "/imports/codes/" in text)
+
+
+def use_as_contacts(unit: Visitor) -> None:
+    """Units created with a contact's telephone, given another one, shown and exported."""
+    for serial in CONTACTS[:5]:
+        unit.get("/units/add")
+        made = unit.post(
+            "/units/add",
+            kind="employer",
+            name=f"种子单位{'甲乙丙丁戊'[serial - COUNT]}",
+            division="520100",
+            contact_phone=PHONES[serial],
+        )
+        assert made.status_code == 200, made.text[:500]
+        [unit_id] = re.findall(r"/units/show/(\d+)", made.text)[:1]
+        page = unit.get(f"/units/show/{unit_id}")
+        assert f"139****{PHONES[serial][-4:]}" in page.text
+        unit.trail.add("page of a unit", page.text)
+        [account_id] = re.findall(
+            r"/accounts/show/(\d+)", unit.get(f"/accounts/list/?_flt_0_unit={unit_id}").text
+        )[:1]
+        unit.get(f"/accounts/reset/{account_id}")
+        again = unit.post(f"/accounts/reset/{account_id}", reason="换人", phone=PHONES[serial + 5])
+        assert again.status_code == 200, again.text[:500]
+        page = unit.get(f"/units/show/{unit_id}")
+        assert f"139****{PHONES[serial + 5][-4:]}" in page.text
+        unit.trail.add("page of a unit", page.text)
 
 
 def wait_until(visitor: Visitor, url: str, is_there: Callable[[str], bool]) -> requests.Response:

@@ -86,6 +86,7 @@ def add_unit(name: str, parent: m.Unit, code: str) -> m.Unit:
         division_code=parent.division_code,
         contact_name=f"{name}联系人",
         contact_phone="0851-0000",
+        contact_phone_mask="*******00",
     )
     db.session.add(unit)
     db.session.flush()

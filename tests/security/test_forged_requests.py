@@ -223,7 +223,7 @@ def test_the_record_covers_hidden_fields(sign_in: SignIn, foreign: Unit, narrow:
 def test_administrators_do_not_see_who_answers_the_telephone(
     sign_in: SignIn, foreign: Unit
 ) -> None:
-    foreign.contact_name, foreign.contact_phone = "植入联系人", "0851-7777"
+    foreign.contact_name, foreign.contact_phone_mask = "植入联系人", "0851-7777"
     db.session.commit()
     for name in ("sysadmin", "security", "auditor"):
         page = text(sign_in(name), f"/units/show/{foreign.id}")
@@ -252,7 +252,7 @@ def test_a_field_that_is_not_granted_is_not_written(
     with app.test_request_context():
         own.address = "新地址"
         db.session.flush()
-        own.contact_phone = "0851-1"
+        own.contact_phone_mask = "0851-1"
         with pytest.raises(ScopeError):
             db.session.flush()
         db.session.rollback()

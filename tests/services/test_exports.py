@@ -11,7 +11,7 @@ from app.domain.errors import NotPermittedError, RuleViolation
 from app.domain.terms import AccountKind, JobFilePurpose, JobState, RowOutcome
 from app.extensions import db, unit_of_work
 from app.jobs import background
-from app.models import Account, ImportRow, Person, PersonalDataRead
+from app.models import Account, ImportRow, Person, PersonalDataRead, Unit
 from app.services import job_files
 from app.services.imports import exporting
 from app.services.imports.keys import account_key, read_account_key
@@ -156,6 +156,21 @@ def test_units_are_exported_and_come_back_unchanged(app: Flask, actor) -> None:
     job = dry_run(content, actor("guiyang"), "units")
     assert job.state is JobState.WAITING_FOR_CONFIRMATION, (job.message, job.message_params)
     assert job.message_params["unchanged"] == job.message_params["rows"]
+
+
+def test_contacts_are_masked_or_logged(app: Flask, actor) -> None:
+    """The telephone of a unit's contact goes the way of every other number."""
+    phone = db.session.scalars(select(Unit).where(Unit.name == "黔中建筑设计院（演示）")).one()
+    masked = cells(export(actor("guiyang"), AccountKind.UNIT))
+    assert any(phone.contact_phone_mask in row for row in masked)
+    assert not any(phone.contact_phone in row for row in masked)
+    assert reads() == 0
+    full = cells(export(actor("guiyang"), AccountKind.UNIT, full=True, reason="核对联系方式"))
+    assert any(phone.contact_phone in row for row in full)
+    logged = db.session.scalars(select(PersonalDataRead)).all()
+    assert {read.field for read in logged} == {"contact_phone"}
+    assert phone.id in {read.unit_id for read in logged}
+    assert {read.person_id for read in logged} == {None}
 
 
 def test_changed_cell_of_an_export_is_seen(app: Flask, housing, some_people) -> None:

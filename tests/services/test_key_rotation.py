@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 
 from app.crypto import AES, SM4, Keyring, Seal, keyring, use_keyring
 from app.extensions import db, unit_of_work
-from app.models import Person
+from app.models import Person, Unit
 from app.services import key_rotation
 from app.services.key_rotation import MissingKeyError, count_seals, reseal_batch
 
@@ -49,6 +49,12 @@ def seals() -> dict[str, set[Seal | None]]:
     return found
 
 
+def contacts() -> dict[int, str]:
+    """The telephone of every unit's contact."""
+    found = select(Unit.id, Unit.contact_phone).where(Unit.contact_phone.is_not(None))
+    return dict(db.session.execute(found).all())
+
+
 def numbers() -> dict[int, tuple[str, str | None]]:
     """Every person's full numbers."""
     rows = db.session.execute(select(Person.id, Person.identity_number, Person.phone))
@@ -60,6 +66,7 @@ def test_encrypted_columns_are_found_by_their_type() -> None:
     assert names >= {
         "person.identity_number",
         "person.phone",
+        "unit.contact_phone",
         "objection.objector_name",
         "objection.objector_contact",
     }
@@ -68,14 +75,15 @@ def test_encrypted_columns_are_found_by_their_type() -> None:
 @pytest.mark.parametrize("cipher", [AES, SM4])
 def test_every_value_is_sealed_anew_and_says_the_same(own_app: Flask, cipher: str) -> None:
     with own_app.app_context():
-        before = numbers()
+        before, units = numbers(), contacts()
+        assert len(units) > 5
     go_over_to(own_app, cipher=cipher)
     done = own_app.test_cli_runner().invoke(args=["keys", "rotate", "--batch", "7"])
     assert done.exit_code == 0, done.output
     with own_app.app_context():
-        assert f"{2 * len(before)} values sealed anew with k2 {cipher}" in done.output
+        assert f"{2 * len(before) + len(units)} values sealed anew with k2 {cipher}" in done.output
         assert {s for found in seals().values() for s in found} == {Seal("k2", cipher)}
-        assert numbers() == before
+        assert (numbers(), contacts()) == (before, units)
     go_over_to(own_app, cipher=cipher, keep_old=False)
     with own_app.app_context():
         key_rotation.require_keys()

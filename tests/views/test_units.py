@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.domain.codes import compute_uscc_check
 from app.extensions import db
-from app.models import Account, Unit, UnitMove
+from app.models import Account, AuditEntry, PersonalDataRead, Unit, UnitMove
 from tests.applicants import small_pdf
 from tests.conftest import PASSWORD
 
@@ -97,6 +97,35 @@ def test_department_creates_an_employer_and_sees_the_code_once(sign_in, account)
     assert re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}", text)
     again = client.get(f"/units/show/{unit.id}").get_data(as_text=True)
     assert not re.search(r"[A-Z0-9]{4}-[A-Z0-9]{4}-[A-Z0-9]{4}", again)
+
+
+def test_phone_of_the_contact_is_masked_and_its_full_view_logged(sign_in, account):
+    unit = account("nmdesign").unit
+    phone, mask = unit.contact_phone, unit.contact_phone_mask
+    for login in ("nmdesign", "nanming", "province"):
+        page = sign_in(login).get(f"/units/show/{unit.id}").text
+        assert mask in page
+        assert phone not in page
+    client = sign_in("nmdesign")
+    assert phone not in client.post(f"/units/reveal/{unit.id}", data={"reason": " "}).text
+    assert db.session.scalars(select(PersonalDataRead)).all() == []
+    answer = client.post(f"/units/reveal/{unit.id}", data={"reason": "通知取件"})
+    assert phone in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    (read,) = db.session.scalars(select(PersonalDataRead)).all()
+    assert (read.unit_id, read.person_id, read.field, read.reason) == (
+        unit.id,
+        None,
+        "contact_phone",
+        "通知取件",
+    )
+    entry = db.session.scalars(
+        select(AuditEntry).where(AuditEntry.action == "reveal_contact_phone")
+    ).one()
+    assert (entry.object_id, entry.after) == (str(unit.id), {"contact_phone_mask": mask})
+    assert "通知取件" in sign_in("auditor").get("/personal-data/list/").text
+    for login, status in (("sysadmin", 403), ("zunyi", 404)):
+        assert sign_in(login).post(f"/units/reveal/{unit.id}").status_code == status
 
 
 def test_refused_form_keeps_what_was_typed(sign_in):

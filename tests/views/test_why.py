@@ -70,7 +70,7 @@ def test_a_page_no_role_opens(sign_in: SignIn, account: Find) -> None:
 
 
 def test_a_field_not_granted(sign_in: SignIn, account: Find, foreign: Unit) -> None:
-    foreign.contact_phone = "0851-PLANTED"
+    foreign.contact_phone_mask = "0851-PLANTED"
     db.session.flush()
     page = ask(
         sign_in("security"),
@@ -78,11 +78,11 @@ def test_a_field_not_granted(sign_in: SignIn, account: Find, foreign: Unit) -> N
         table="Unit",
         number=foreign.id,
         action="show",
-        field="contact_phone",
+        field="contact_phone_mask",
     )
 
     assert "能看到这条记录的角色都没有被授予这个字段" in page
-    assert "除联系人、联系电话之外的全部字段" in page
+    assert "除联系人、联系电话（掩码）之外的全部字段" in page
     assert "PLANTED" not in page
 
 

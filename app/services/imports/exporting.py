@@ -38,8 +38,15 @@ BATCH: Final = 500
 MOST_ROWS: Final = 50_000
 SHORTEST_REASON: Final = 5
 
-UNIT_TEXTS: Final = ("name", "code", "registrar", "contact_name", "contact_phone", "address")
-UNIT_FIELDS: Final = (*UNIT_TEXTS, "kind", "level", "division_code", "registrar_level")
+UNIT_TEXTS: Final = ("name", "code", "registrar", "contact_name", "address")
+UNIT_FIELDS: Final = (
+    *UNIT_TEXTS,
+    "contact_phone_mask",
+    "kind",
+    "level",
+    "division_code",
+    "registrar_level",
+)
 
 FULL_NUMBERS: Final = frozenset({ActorRole.PROVINCE_HRSS, ActorRole.HRSS, ActorRole.UNIT_ADMIN})
 """Who may export full document and telephone numbers, with a typed reason; nobody else."""
@@ -176,6 +183,7 @@ class ExportWork:
                 .options(
                     joinedload(Account.person),
                     joinedload(Account.unit).joinedload(Unit.division),
+                    joinedload(Account.unit).undefer(Unit.contact_phone),
                     selectinload(Account.roles),
                 )
                 .order_by(Account.id)
@@ -228,17 +236,26 @@ class ExportWork:
         )
         return number, phone or ""
 
-    def _add_units(self, found: list[Account], actor: Actor, _now: datetime) -> None:
+    def _contact_phone(self, unit: Unit, mask: str, actor: Actor, now: datetime) -> str:
+        if not self.is_full or not mask:
+            return mask
+        reason = self.given["reason"]
+        return audit.reveal_contact_phone(unit, actor=actor, now=now, reason=reason) or ""
+
+    def _add_units(self, found: list[Account], actor: Actor, now: datetime) -> None:
         units = [account.unit for account in found if account.unit is not None]
-        for account, cells in zip(
+        for account, unit, cells in zip(
             (each for each in found if each.unit is not None),
+            units,
             self.sight.cells(units, UNIT_FIELDS, actor),
             strict=True,
         ):
+            mask = cells["contact_phone_mask"] or ""
             kind, level, registrar = cells["kind"], cells["level"], cells["registrar_level"]
             self._rows.append(
                 {
                     **{name: str(cells[name] or "") for name in UNIT_TEXTS},
+                    "contact_phone": self._contact_phone(unit, mask, actor, now),
                     "unit_kind": self.say(UNIT_KIND_LABELS[kind]) if kind else "",
                     "level": self.say(LEVEL_LABELS[level]) if level else "",
                     "division": str(cells["division_code"] or ""),

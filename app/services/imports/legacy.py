@@ -11,7 +11,13 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from app.domain.codes import SUFFIX_LENGTH, USCC_LENGTH, check_uscc, require_parent_code
+from app.domain.codes import (
+    SUFFIX_LENGTH,
+    USCC_LENGTH,
+    check_uscc,
+    mask_phone,
+    require_parent_code,
+)
 from app.domain.errors import ConflictError, InvalidCodeError, NotPermittedError
 from app.domain.messages import N_
 from app.domain.names import require_unit_name
@@ -175,6 +181,7 @@ def import_legacy_unit(draft: LegacyUnit, *, actor: Actor, now: datetime) -> acc
     parent = lock_unit(parent_row.id)
     suffix = draft.code[-SUFFIX_LENGTH:] if len(draft.code) > USCC_LENGTH else None
     level = draft.registrar_level if draft.kind is UnitKind.NON_PUBLIC else draft.level
+    phone = require_phone(draft.contact_phone) if draft.contact_phone else None
     unit = Unit(
         name=require_unit_name(draft.name),
         kind=draft.kind,
@@ -185,7 +192,8 @@ def import_legacy_unit(draft: LegacyUnit, *, actor: Actor, now: datetime) -> acc
         division_code=draft.division or parent.division_code,
         registrar_level=draft.registrar_level if draft.kind is UnitKind.NON_PUBLIC else None,
         contact_name=draft.contact_name or None,
-        contact_phone=require_phone(draft.contact_phone) if draft.contact_phone else None,
+        contact_phone=phone,
+        contact_phone_mask=mask_phone(phone) if phone else None,
         path=parent.path,
         pinyin=pinyin_initials(draft.name),
         search=search_vector(draft.name),
