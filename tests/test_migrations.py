@@ -119,7 +119,7 @@ def test_telephones_of_contacts_are_encrypted_by_the_upgrade(empty_app: Flask) -
     """What was written in clear opens with the key ring afterwards, and comes back by the way
     down."""
     known = {"UNIT-A": "13900001234", "UNIT-B": "0851-86820000", "UNIT-C": None, "UNIT-D": "123"}
-    flask_migrate.upgrade(revision="0013")
+    flask_migrate.upgrade(revision="0014")
     with db.engine.begin() as connection:
         connection.execute(text("INSERT INTO division VALUES ('520000', '贵州省', 'province')"))
         for code, phone in known.items():
@@ -143,7 +143,7 @@ def test_telephones_of_contacts_are_encrypted_by_the_upgrade(empty_app: Flask) -
     raw = db.session.scalars(text("SELECT contact_phone FROM unit"))
     assert not any(b"1390000" in bytes(each) for each in raw if each is not None)
     db.session.rollback()
-    flask_migrate.downgrade(revision="0013")
+    flask_migrate.downgrade(revision="0014")
     rows = db.session.execute(text("SELECT code, contact_phone FROM unit"))
     assert {row.code: row.contact_phone for row in rows} == known
     db.session.rollback()

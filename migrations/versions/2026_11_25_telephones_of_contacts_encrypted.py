@@ -1,7 +1,7 @@
 """telephones of the contacts of units are encrypted (written by hand).
 
-Revision ID: 0014
-Revises: 0013
+Revision ID: 0015
+Revises: 0014
 Create Date: 2026-11-25 22:30:00+08:00
 """
 
@@ -15,8 +15,8 @@ from alembic import op
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from flask import current_app
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
