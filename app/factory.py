@@ -17,7 +17,7 @@ from app.crypto import Keyring, use_keyring
 from app.extensions import csrf, db, migrate
 from app.gateways.building import build_gateways
 from app.jobs import hints
-from app.security import addresses, limits, origins, rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
+from app.security import addresses, limits, origins, refusals, rules, session_store  # noqa: F401 -- rules for their effect: the row rules of every table
 from app.security.manager import PortalSecurityManager
 from app.services import rehearsal
 from app.views import errors, health, labels, presentation
@@ -46,6 +46,7 @@ def build_app(overrides: dict[str, Any]) -> Flask:
     proxies.register(app)
     health.register(app)
     errors.register(app)
+    refusals.register(app)
     presentation.register(app)
     labels.register(app)
     headers.register(app)

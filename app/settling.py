@@ -22,6 +22,7 @@ from app.services import (
     job_files,
     milestones,
     notifications,
+    refusals,
     reminders,
     second_signatures,
     sweeps,
@@ -42,6 +43,7 @@ WORK: Mapping[str, Callable[..., int]] = {
     "outbox": notifications.deliver_outbox,
     "reminders": reminders.remind,
     "milestones": milestones.watch,
+    "refusals": refusals.write_refusals,
 }
 """What the clock does by itself besides the sweeps of applications, in this order: how many rows
 each has changed."""

@@ -44,6 +44,7 @@ from app.security.guard import (
     visible_fields,
 )
 from app.security.guard import Action as Access
+from app.security.refusals import say_not_shown
 from app.security.screens import current_action
 from app.security.veil import HIDDEN
 from app.services.actors import Actor
@@ -136,6 +137,13 @@ class ScopedInterface(SQLAInterface):
         """The columns a screen may show: the text index is none, nor is that of custom fields, each
         of which is shown by itself (FAB warns of their types)."""
         return [name for name in super().get_columns_list() if name not in {"search", CUSTOM}]
+
+    def get(self, id: Any, *args: Any, **kwargs: Any) -> Any:
+        """One row, in scope; which one was not given is kept for the note of it."""
+        row = super().get(id, *args, **kwargs)
+        if row is None and has_request_context() and not self.is_picker:
+            say_not_shown(self.obj, id)
+        return row
 
     def _scoped(self, query: Query[Any]) -> Query[Any]:
         if not has_request_context():

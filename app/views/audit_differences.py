@@ -32,6 +32,7 @@ FIELDS: Mapping[str, str] = {
     "minutes": N_("Minutes"),
     "name": N_("Designation"),
     "outcome": N_("Outcome"),
+    "page": N_("Page of the portal"),
     "phone_mask": N_("Mobile number"),
     "present": N_("Present"),
     "role": N_("Role"),
@@ -39,11 +40,14 @@ FIELDS: Mapping[str, str] = {
     "rows": N_("Rows"),
     "scheduled_for": N_("Scheduled for"),
     "series": N_("Series"),
+    "since": N_("First at"),
+    "times": N_("How often"),
     "to": N_("To"),
     "unit": N_("Unit"),
     "unit_id": N_("Number of the unit"),
     "until_on": N_("Until"),
     "value": N_("Value"),
+    "why": N_("Why"),
     "year": N_("Year"),
 }
 """Names of the fields that entries often carry; others are shown as they are written."""
@@ -57,6 +61,16 @@ SIGN_IN_METHODS: Mapping[str, str] = {
 }
 
 
+REFUSED: Mapping[str, str] = {
+    "not_granted": N_("no role of the account opens it"),
+    "out_of_scope": N_("outside the scope of the account"),
+    "by_rule": N_("a rule of the process"),
+    "other_site": N_("sent by another site"),
+    "not_signed_in": N_("not signed in"),
+}
+"""Why an access was refused (`services/refusals.py`)."""
+
+
 def _names_of_values() -> Mapping[str, str]:
     """The words of all closed vocabularies; one that two of them call differently is left out."""
     found: dict[str, set[str]] = {}
@@ -67,7 +81,7 @@ def _names_of_values() -> Mapping[str, str]:
     return {value: min(each) for value, each in found.items() if len(each) == 1}
 
 
-VALUES: Mapping[str, str] = {**_names_of_values(), **SIGN_IN_METHODS}
+VALUES: Mapping[str, str] = {**_names_of_values(), **SIGN_IN_METHODS, **REFUSED}
 
 
 @dataclass(frozen=True)

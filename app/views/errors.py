@@ -18,6 +18,7 @@ from app.extensions import db
 from app.messages import explain
 from app.security.limits import TooManyRequestsError
 from app.security.origins import was_sent_by_a_page_here
+from app.security.refusals import say_why
 from app.security.scope import ScopeError
 from app.security.session_limits import SessionEndedError, SessionsUnreachableError
 
@@ -52,6 +53,7 @@ def wants_json() -> bool:
 
 def respond(status: int, code: str, message: str) -> Any:
     """The same failure as JSON or as a page."""
+    say_why(code)
     if wants_json():
         return jsonify(code=code, message=message), status
     page = render_template("errors/error.html", status=status, code=code, message=message)
