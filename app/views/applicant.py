@@ -29,6 +29,7 @@ from app.extensions import db, unit_of_work
 from app.messages import explain
 from app.models import Application, ApplicationVersion, Material, TitleCertificate
 from app.security.actors import current_actor
+from app.security.refusals import say_not_shown
 from app.services import applications, documents, materials
 from app.services.actors import Actor
 from app.services.applications import ContentConflictError, PreCheckError
@@ -770,6 +771,7 @@ class ApplicantView(ChoicePages, PortalView):
             .execution_options(populate_existing=True)
         )
         if application is None:
+            say_not_shown(Application, application_id)
             abort(404)
         return application
 

@@ -21,6 +21,7 @@ from app.extensions import db, unit_of_work
 from app.messages import explain
 from app.models import Expert, Material, MeetingItem, PanelMember, Recusal, ReviewMeeting
 from app.security.actors import current_actor
+from app.security.refusals import say_not_shown
 from app.security.scope import read_criterion
 from app.services import ballots, meetings, minutes, panels, reading, recusals, seats
 from app.services.actors import Actor
@@ -337,6 +338,7 @@ def _my_member(member_id: int, actor: Actor) -> PanelMember:
         or member.expert.person_id != actor.person_id
         or member.invitation is None
     ):
+        say_not_shown(PanelMember, member_id)
         abort(404)
     return member
 
@@ -346,6 +348,7 @@ def _my_seat(meeting_id: int, actor: Actor) -> tuple[ReviewMeeting, PanelMember]
     row = meeting_in_scope(meeting_id, actor)
     seat = seats.seat_of(row, actor)
     if seat is None or seat.invitation is None:
+        say_not_shown(ReviewMeeting, meeting_id)
         abort(404)
     return row, seat
 

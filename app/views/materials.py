@@ -14,6 +14,7 @@ from app.extensions import db
 from app.models import Material
 from app.security.actors import current_actor
 from app.security.guard import Action, criterion
+from app.security.refusals import say_not_shown
 from app.views.base import ALL, PortalView
 from app.views.files import show_file
 
@@ -48,6 +49,7 @@ class MaterialView(PortalView):
             else None
         )
         if material is None:
+            say_not_shown(Material, material_id)
             abort(404)
         return show_file(material.file, material.filename)
 

@@ -29,6 +29,7 @@ from app.models import (
     ReviewMeeting,
 )
 from app.security.actors import current_actor
+from app.security.refusals import say_not_shown
 from app.security.scope import read_criterion
 from app.services import ballots, meetings, minutes, panels, recusals, seats
 from app.services.review_dates import is_ballot_late, latest_ballot_on
@@ -651,6 +652,7 @@ def meeting_in_scope(pk: int, actor: Any) -> ReviewMeeting:
         else None
     )
     if row is None:
+        say_not_shown(ReviewMeeting, pk)
         abort(404)
     return row
 

@@ -26,6 +26,7 @@ from app.models import (
     TitleCertificate,
 )
 from app.security.actors import current_actor
+from app.security.refusals import say_not_shown
 from app.security.scope import read_criterion
 from app.services import certificates, minutes, results
 from app.views import forms as f
@@ -209,6 +210,7 @@ class ResultsView(RecordView):
             else None
         )
         if row is None:
+            say_not_shown(Application, application_id)
             abort(404)
         return row
 

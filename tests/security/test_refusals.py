@@ -13,9 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from app.extensions import db
-from app.models import Account, AuditEntry, Unit
+from app.models import Account, AuditEntry, Material, Unit
 from app.services import refusals
 from app.settling import run_work
+from tests.factories import make_application
 from tests.views.test_audit import filter_for
 
 SignIn = Callable[[str], FlaskClient]
@@ -161,3 +162,18 @@ def test_the_auditor_finds_them_in_words(sign_in: SignIn) -> None:
     text = auditor.get(f"/audit/show/{entry.id}").text
     for word in ("拒绝访问 · 系统页面 ParameterView.list", "账号的角色均不能打开", "次数", "原因"):
         assert word in text, word
+
+
+def test_a_row_of_somebody_else_on_pages_with_a_query_of_their_own(sign_in: SignIn) -> None:
+    """The applicant's pages and the files: where people try one number after the other."""
+    application = make_application(is_complete=True)
+    material = db.session.scalars(select(Material).limit(1)).one()
+    client = sign_in("李强")
+    paths = [f"/my/applications/{application.id}/", f"/materials/{material.id}"]
+    assert [client.get(path).status_code for path in paths] == [404, 404]
+    assert client.get("/my/applications/999999999/").status_code == 404
+    found = {facts(entry) for entry in written()}
+    assert found == {
+        ("Application", str(application.id), "ApplicantView.show", "out_of_scope", 1),
+        ("Material", str(material.id), "MaterialView.show", "out_of_scope", 1),
+    }
