@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Final
 
 from app.domain.errors import RuleViolation
@@ -155,7 +154,7 @@ def _is_storable(value: Any, depth: int = 0) -> bool:
         case None | bool():
             return True
         case int() | float():
-            return isfinite(value) and abs(value) < LARGEST
+            return -LARGEST < value < LARGEST
         case str():
             is_whole = not any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value)
             return is_whole and len(value) <= LONGEST_VALUE

@@ -34,6 +34,7 @@ MODULES = (
     "plan",
     "settings",
     "screens.editor",
+    "screens.sheets",
     "rehearsal",
     "audit",
     "why",

@@ -19,12 +19,19 @@ from app.services import notifications, rehearsal
 def register(app: Flask) -> None:
     """Add the context processor and the filters."""
     app.context_processor(_context)
+    app.add_template_filter(say_plainly, "say")
     app.add_template_filter(show_instant, "instant")
     app.add_template_filter(show_date, "day")
     app.add_template_filter(show_due, "due")
     app.add_template_filter(state_label)
     app.add_template_filter(action_label)
     app.add_template_filter(role_label)
+
+
+def say_plainly(text: object) -> str:
+    """A text in the reader's language, and nothing but text: what `_()` of a template gives is
+    markup, with its % signs taken for placeholders."""
+    return str(gettext(text)) if isinstance(text, str) and text else str(text or "")
 
 
 def _context() -> dict[str, Any]:

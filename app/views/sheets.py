@@ -13,7 +13,6 @@ from app.messages import say
 from app.services.imports.refusals import CellProblem, SheetRefusedError
 from app.services.settings import parameter
 from app.views import forms as f
-from app.views.records import RecordView
 from app.views.widgets import PortalFileInput
 
 T = TypeVar("T")
@@ -27,39 +26,31 @@ class SheetForm(f.PortalForm):
     file = f.upload(_l("Filled-in sheet (.xlsx)"), accept=".xlsx", max_bytes=0)
 
 
-def answer_sheet(
-    view: RecordView,
-    form: SheetForm,
-    title: Any,
-    work: Callable[[bytes], T],
-    done: Callable[[T], Any],
-    *,
-    download: str,
-    **context: Any,
-) -> Any:
-    """Show the upload; when a file came, run `work` with it; what refuses it is listed below."""
-    most = int(parameter("import_most_megabytes")) * 1024 * 1024
-    form.file.widget = PortalFileInput(accept=".xlsx", max_bytes=most)
-    problems: list[CellProblem] = []
+class SheetPage:
+    """The upload of a sheet and the problems found in it, for `master/sheet.html`."""
 
-    def take() -> T:
-        _name, content = f.read_upload("file", most) or ("", b"")
+    def __init__(self, form: SheetForm, download: str) -> None:
+        self.form = form
+        self.download = download
+        self.problems: list[CellProblem] = []
+        self._most = int(parameter("import_most_megabytes")) * 1024 * 1024
+        form.file.widget = PortalFileInput(accept=".xlsx", max_bytes=self._most)
+
+    def read(self, work: Callable[[bytes], T]) -> T:
+        """Run `work` with the posted file and keep the problems it refuses."""
+        _name, content = f.read_upload("file", self._most) or ("", b"")
         try:
             return work(content)
         except SheetRefusedError as error:
-            problems.extend(error.problems)
+            self.problems.extend(error.problems)
             raise
 
-    return view.answer_form(
-        form,
-        title,
-        take,
-        done,
-        template="master/sheet.html",
-        submit_label=_("Upload and check"),
-        download=download,
-        problems=problems,
-        most_shown=MOST_SHOWN,
-        say_problem=lambda problem: problem.sentence(say),
-        **context,
-    )
+    def context(self) -> dict[str, Any]:
+        """What the template shows beside the form."""
+        return {
+            "submit_label": _("Upload and check"),
+            "download": self.download,
+            "problems": self.problems,
+            "most_shown": MOST_SHOWN,
+            "say_problem": lambda problem: problem.sentence(say),
+        }

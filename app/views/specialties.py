@@ -35,7 +35,7 @@ from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import show_date
 from app.views.records import UNUSED, RecordView
-from app.views.sheets import SheetForm, answer_sheet
+from app.views.sheets import SheetForm, SheetPage
 
 READERS = (R.HRSS, R.COMPETENT_DEPARTMENT, R.UNIT_ADMIN, R.UNIT_HANDLER, R.COMMITTEE_OFFICE)
 REPORTERS = (R.COMPETENT_DEPARTMENT, R.COMMITTEE_OFFICE)
@@ -409,17 +409,19 @@ class ProposalView(RecordView):
         row = self._readable(pk)
         form = SheetForm(data={"expected_version": row.version})
         now = clock.now()
-        return answer_sheet(
-            self,
+        page = SheetPage(form, self.path("sheet", pk))
+        return self.answer_form(
             form,
             _("Fill in with Excel"),
-            lambda content: specialty_sheets.take_lines(
-                row.id,
-                content,
-                say,
-                expected_version=form.version,
-                actor=self.actor,
-                now=now,
+            lambda: page.read(
+                lambda content: specialty_sheets.take_lines(
+                    row.id,
+                    content,
+                    say,
+                    expected_version=form.version,
+                    actor=self.actor,
+                    now=now,
+                )
             ),
             lambda is_changed: self.saved(
                 _("The lines have been taken over. Look at them, then report the form.")
@@ -427,9 +429,10 @@ class ProposalView(RecordView):
                 else _("The sheet says what is on file already. Nothing has changed."),
                 self.path("show", pk),
             ),
+            template="master/sheet.html",
             lead=_("Download the form, fill in the lines in Excel, and upload it again."),
-            download=self.path("sheet", pk),
             back=self.path("show", pk),
+            **page.context(),
         )
 
     @expose("/report/<pk>", methods=["POST"])
