@@ -197,7 +197,7 @@ OBJECTS: Mapping[str, str] = {
     "UnitMove": N_("Move of a unit"),
     "WithdrawalRequest": N_("Withdrawal request"),
 }
-"""The tables whose rows are written about."""
+"""The tables whose rows are written about, and the pages whose opening was refused."""
 
 JOBS: Mapping[str, str] = {
     "publicity_opening": N_("Open scheduled publicities"),
