@@ -4,7 +4,8 @@ A `Grant` names all four together. Grants are judged role by role and only then 
 cell: a role that reads the names of all rows and a role that reads all of its own unit's rows do
 not add up to all fields of all rows. What no grant names is not there: a table without a grant
 shows nothing, a field without one is neither shown, filtered, sorted, searched, picked, exported
-nor printed. The grants themselves are the table in `app/security/rules.py`.
+nor printed. The grants themselves are the table in `app/security/rules.py`; what a province closes
+to a role in the definition of a screen is taken out of them (`narrowing.py`), never added.
 
 Which roles count is the caller's `Actor`: within a request `current_actor()` carries the roles
 that opened the page, so that a screen of one role never shows the rows of another.
@@ -25,6 +26,7 @@ from app.domain.messages import N_
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.orm import field_kept_in
+from app.security.narrowing import taken
 from app.security.veil import HIDDEN, Veil, unveiled
 from app.services.actors import Actor
 
@@ -136,9 +138,12 @@ class Grant:
             return false()
         return self.scope.criterion(actor.under(self.role))
 
-    def seen_fields(self) -> frozenset[str]:
-        """The fields of this grant."""
-        return self.fields.of(self.model)
+    def seen_fields(self, action: str) -> frozenset[str]:
+        """The fields of this grant for an action, without those the table's screen closes to its
+        role."""
+        closed = taken(self.model, self.role, action)
+        granted = self.fields.of(self.model)
+        return granted - _with_twins(self.model, closed) if closed else granted
 
 
 GRANTS: dict[type, list[Grant]] = {}
@@ -177,6 +182,11 @@ def _twins(model: type) -> dict[str, frozenset[str]]:
     return {name: frozenset(others) for name, others in found.items()}
 
 
+def _with_twins(model: type, names: frozenset[str]) -> frozenset[str]:
+    twins = _twins(model)
+    return names.union(*(twins.get(name, frozenset()) for name in names)) - _keys(model)
+
+
 @cache
 def _keys(model: type) -> frozenset[str]:
     mapper: Any = inspect(model).mapper
@@ -190,9 +200,7 @@ def _resolve(fields: Fields, model: type) -> frozenset[str]:
     if unknown:
         message = f"{model.__name__} has no field {', '.join(sorted(unknown))}"
         raise LookupError(message)
-    named = set(fields.names)
-    for name in fields.names:
-        named |= _twins(model).get(name, frozenset())
+    named = fields.names.union(*(_twins(model).get(name, frozenset()) for name in fields.names))
     chosen = known - named if fields.is_exception else known & named
     return frozenset(chosen | _keys(model))
 
@@ -255,7 +263,7 @@ def decide(actor: Actor, action: str, row_or_model: Any, field: str | None = Non
     grants = grants_of(actor, model, action)
     reached = [True] * len(grants) if row is model else _reached([row], grants, actor)[0]
     verdicts = [
-        GrantVerdict(grant, has_row, field is None or field in grant.seen_fields())
+        GrantVerdict(grant, has_row, field is None or field in grant.seen_fields(action))
         for grant, has_row in zip(grants, reached, strict=True)
     ]
     return Decision(
@@ -284,7 +292,7 @@ def criterion(
     grants = [
         grant
         for grant in grants_of(actor, model, action)
-        if not fields or grant.seen_fields().issuperset(fields)
+        if not fields or grant.seen_fields(action).issuperset(fields)
     ]
     if any(grant.scope.criterion is everything for grant in grants):
         return true()
@@ -293,7 +301,7 @@ def criterion(
 
 def uniform_fields(actor: Actor, model: type, action: str) -> frozenset[str] | None:
     """The fields seen in every row one sees at all, if they are the same in all; else None."""
-    found = {grant.seen_fields() for grant in grants_of(actor, model, action)}
+    found = {grant.seen_fields(action) for grant in grants_of(actor, model, action)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -320,7 +328,7 @@ def seen_fields(
     grants = grants_of(actor, model, action)
     return [
         frozenset().union(
-            *(g.seen_fields() for g, has_row in zip(grants, row, strict=True) if has_row)
+            *(g.seen_fields(action) for g, has_row in zip(grants, row, strict=True) if has_row)
         )
         for row in _reached(bare, grants, actor)
     ]
@@ -377,7 +385,7 @@ def _has_one_key(model: type) -> bool:
 
 def _named(actor: Actor, model: type) -> frozenset[str]:
     """The fields every grant of the actor names, for rows that are gone."""
-    sets = [grant.seen_fields() for grant in grants_of(actor, model, Action.HISTORY)]
+    sets = [grant.seen_fields(Action.HISTORY) for grant in grants_of(actor, model, Action.HISTORY)]
     return frozenset.intersection(*sets)
 
 

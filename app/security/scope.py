@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import has_request_context
+from flask import g, has_request_context
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from sqlalchemy import (
     ColumnElement,
@@ -110,6 +110,14 @@ def read_criterion(model: type, actor: Actor) -> ColumnElement[bool]:
 def may_read(row: Any, actor: Actor) -> bool:
     """Whether the actor reads this one row."""
     return may(actor, Access.SHOW, row)
+
+
+def _shown_relations(model: type) -> tuple[str, ...]:
+    """The relations the definition of a table's screen shows in its list."""
+    if not has_request_context():
+        return ()
+    found: tuple[str, ...] = g.get("shown_relations", {}).get(model, ())
+    return found
 
 
 class ScopedInterface(SQLAInterface):
@@ -267,7 +275,7 @@ class ScopedInterface(SQLAInterface):
             select_columns,
             outer_default_load,
         )
-        for name in self.eager:
+        for name in {*self.eager, *_shown_relations(self.obj)}:
             query = query.options(selectinload(getattr(self.obj, name)))
         rows = query.all()
         if select_columns:

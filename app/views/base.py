@@ -183,12 +183,16 @@ class PortalModelView(ModelView):
         if id(self) not in own:
             fresh = copy.copy(base)
             fresh.clear_filters()
+            self.cut_filters(fresh)
             own[id(self)] = fresh
         return own[id(self)]
 
     @_filters.setter
     def _filters(self, value: Any) -> None:
         self.__dict__["_shared_filters"] = value
+
+    def cut_filters(self, filters: Any) -> None:
+        """Leave the filters the list offers in this request."""
 
     @property
     def _related_views(self) -> list[Any]:

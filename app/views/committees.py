@@ -93,6 +93,9 @@ class CommitteeView(RecordView):
     """评委会."""
 
     route_base = "/committees"
+    screen_key = "committees"
+    shaped_forms = (CommitteeForm,)
+    fixed_fields = frozenset({"name", "convener"})
     datamodel = scoped(Committee, "convener", "series", "division")
     exclude_route_methods = set(UNUSED)
     grants = {
@@ -119,26 +122,12 @@ class CommitteeView(RecordView):
     }
     record_template = "committees/show.html"
 
-    def facts(self, row: Committee) -> list[tuple[Any, Any]]:
-        """What is known of a committee."""
-        return [
-            (_("Convening unit"), row.convener.name),
-            (_("Series"), row.series.name),
-            (
-                _("Category of the plan"),
-                dict(_categories()).get(row.category_slug, row.category_slug),
-            ),
-            (_("Formed by"), name_of(row.scope_kind)),
-            (_("Committee level"), name_of(row.level)),
-            (_("Region"), row.division.name),
-            (_("Number of members"), row.member_size),
-            (_("Of a self-reviewing unit"), _("Yes") if row.is_self_reviewing else _("No")),
-            (_("Oral defence"), _("Yes") if row.has_oral_defence else _("No")),
-            (_("Representative works, at most"), row.representative_works),
-            (_("Contact"), row.contact_name),
-            (_("Telephone of the contact"), row.contact_phone),
-            (_("Active"), _("Yes") if row.is_active else _("No")),
-        ]
+    def record_values(self, row: Committee) -> dict[str, Any]:
+        """The category in words."""
+        return {
+            "category_slug": dict(_categories()).get(row.category_slug, row.category_slug),
+            "division": row.division.name,
+        }
 
     def _is_own(self, row: Committee) -> bool:
         return self.actor.has_role(R.PROVINCE_HRSS) or (
@@ -584,6 +573,9 @@ class RequirementView(RecordView):
     """材料上传要求."""
 
     route_base = "/materials-setup"
+    screen_key = "requirements"
+    shaped_forms = (RequirementForm,)
+    fixed_fields = frozenset({"name", "committee"})
     datamodel = scoped(MaterialRequirement, "committee")
     exclude_route_methods = {*UNUSED, "show"}
     grants = dict.fromkeys(OFFICE, frozenset({"can_list", "can_add", "can_edit", "can_remove"}))
@@ -695,6 +687,9 @@ class CallView(RecordView):
     """申报工作通知."""
 
     route_base = "/calls"
+    screen_key = "calls"
+    shaped_forms = (CallForm,)
+    fixed_fields = frozenset({"heading", "state", "committee", "plan_line", "published_at"})
     datamodel = scoped(CallForApplications, "committee", "plan_line")
     exclude_route_methods = set(UNUSED)
     grants = {
@@ -727,17 +722,9 @@ class CallView(RecordView):
         """The heading."""
         return row.heading
 
-    def facts(self, row: CallForApplications) -> list[tuple[Any, Any]]:
-        """State and dates."""
-        return [
-            (_("State"), name_of(row.state)),
-            (_("Review committee"), row.committee.name),
-            (_("Plan line"), str(row.plan_line)),
-            (_("Reference number"), row.document_number),
-            (_("Published at"), show_instant(row.published_at)),
-            (_("Calls are published by"), show_date(window_of(row.plan_line).latest_call_on)),
-            (_("Ground for a late call"), row.late_reason),
-        ]
+    def record_values(self, row: CallForApplications) -> dict[str, Any]:
+        """The latest day, which follows from the plan line."""
+        return {"latest_call_on": show_date(window_of(row.plan_line).latest_call_on)}
 
     def record_context(self, row: CallForApplications) -> dict[str, Any]:
         """Whether it is late."""
@@ -860,6 +847,9 @@ class ExpertSetupView(RecordView):
     """评审专家: seen by offices and the province only (rules R66, D6)."""
 
     route_base = "/experts"
+    screen_key = "experts"
+    shaped_forms = (ExpertForm, TermForm)
+    fixed_fields = frozenset({"person"})
     datamodel = scoped(Expert, "person", "unit", "series", "specialty")
     exclude_route_methods = {*UNUSED, "edit"}
     grants = {
@@ -885,19 +875,6 @@ class ExpertSetupView(RecordView):
     def record_title(self, row: Expert) -> str:
         """The name."""
         return row.person.name
-
-    def facts(self, row: Expert) -> list[tuple[Any, Any]]:
-        """Title and term."""
-        return [
-            (_("Unit"), row.unit.name),
-            (_("Series"), row.series.name),
-            (_("Specialty"), str(row.specialty or "")),
-            (_("Professional title"), row.title_name),
-            (_("Title level"), name_of(row.title_level)),
-            (_("Term from"), show_date(row.term_from)),
-            (_("Term to"), show_date(row.term_to)),
-            (_("Active"), _("Yes") if row.is_active else _("No")),
-        ]
 
     def page_actions(self, row: Expert) -> list[dict[str, Any]]:
         """Renew or end the term."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, TypeVar
 
-from flask import flash, redirect, request
+from flask import flash, g, redirect, request
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
@@ -17,9 +17,11 @@ from app.extensions import unit_of_work
 from app.messages import explain
 from app.security.actors import current_actor
 from app.services.actors import Actor
-from app.views.base import PortalModelView
+from app.views.base import PortalConverter, PortalModelView
 from app.views.forms import PortalForm, ReasonForm
 from app.views.labels import name_of
+from app.views.screens.form_shape import shape_form
+from app.views.screens.shape import built_in, facts_of, register_screen, shape_of
 
 T = TypeVar("T")
 UNUSED = frozenset({"download", "delete", "action", "action_post"})
@@ -31,6 +33,37 @@ class RecordView(PortalModelView):
 
     exclude_route_methods: ClassVar[set[str]] = {*UNUSED, "add", "edit"}
     record_template = "master/record.html"
+    screen_key: ClassVar[str] = ""
+    """The definition that shapes this screen (`views/screens/shape.py`); none for a fixed one."""
+    shaped_forms: ClassVar[tuple[type[PortalForm], ...]] = ()
+    """The forms the definition shapes."""
+    fixed_fields: ClassVar[frozenset[str]] = frozenset()
+    """Fields every reader of a row sees: they name it or decide what its page offers."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "screen_key" in cls.__dict__:
+            register_screen(cls)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._is_ready = True
+
+    def make_search_form(self, names: list[str], extra: Mapping[str, Any]) -> Any:
+        """A form class for the filter bar of these columns."""
+        converter = PortalConverter(self.datamodel)
+        return converter.create_form(built_in(self, "label_columns"), names, extra_fields={**extra})
+
+    def cut_filters(self, filters: Any) -> None:
+        """Leave the filters the definition offers."""
+        shape = shape_of(self) if self.screen_key else None
+        if shape is not None:
+            filters._search_filters = dict(shape.filters)
+
+    def _readable(self, pk: str) -> Any:
+        row = super()._readable(pk)
+        g.setdefault("records_read", {})[self.screen_key] = row
+        return row
 
     @property
     def actor(self) -> Actor:
@@ -47,7 +80,7 @@ class RecordView(PortalModelView):
             self.record_template,
             row=row,
             title=self.record_title(row),
-            facts=self.facts(row),
+            facts=[*self.facts(row), *(facts_of(self, row) if self.screen_key else ())],
             actions=self.page_actions(row),
             **self.record_context(row),
         )
@@ -57,8 +90,13 @@ class RecordView(PortalModelView):
         return str(row)
 
     def facts(self, _row: Any) -> list[tuple[Any, Any]]:
-        """(label, value) pairs of the record page."""
+        """(label, value) pairs of the record page that no definition of the screen names."""
         return []
+
+    def record_values(self, _row: Any) -> Mapping[str, Any]:
+        """What the record page shows for fields of the definition, where that is not the value of
+        the column in words; LEFT_OUT for what this record does not have."""
+        return {}
 
     def page_actions(self, _row: Any) -> list[dict[str, Any]]:
         """Buttons of the record page, as the macro page_header takes them."""
@@ -122,6 +160,9 @@ class RecordView(PortalModelView):
         A refusal comes back with its status, on top of the form, with all that was typed.
         """
         status = 200
+        if self.screen_key:
+            row = g.get("records_read", {}).get(self.screen_key)
+            context["parts"] = shape_form(self, form, row)
         if request.method == "POST":
             status = 422
             if form.validate():

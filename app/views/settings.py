@@ -417,6 +417,9 @@ class ReasonCodeView(RecordView):
     """理由代码."""
 
     route_base = "/reasons"
+    screen_key = "reason_codes"
+    shaped_forms = (ReasonCodeForm,)
+    fixed_fields = frozenset({"name"})
     datamodel = scoped(ReasonCode)
     exclude_route_methods = {*UNUSED, "show"}
     grants = {role: frozenset({"can_list", "can_add", "can_edit"}) for role in SETTERS}
@@ -485,6 +488,9 @@ class DictionaryView(RecordView):
     """字典."""
 
     route_base = "/dictionaries"
+    screen_key = "dictionary_entries"
+    shaped_forms = (EntryForm,)
+    fixed_fields = frozenset({"name"})
     datamodel = scoped(DictionaryEntry)
     exclude_route_methods = {*UNUSED, "show"}
     grants = {role: frozenset({"can_list", "can_add", "can_edit"}) for role in SETTERS}

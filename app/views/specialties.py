@@ -47,6 +47,8 @@ class SeriesView(RecordView):
     """职称系列."""
 
     route_base = "/series"
+    screen_key = "series"
+    fixed_fields = frozenset({"name"})
     datamodel = scoped(Series, "titles")
     grants = {R.PROVINCE_HRSS: READ, **dict.fromkeys(READERS, READ)}
     list_title = _l("Series")
@@ -64,7 +66,7 @@ class SeriesView(RecordView):
     record_template = "specialties/series.html"
 
     def facts(self, row: Series) -> list[tuple[Any, Any]]:
-        """Titles by level."""
+        """Titles by level, a fact each."""
         titles = db.session.scalars(
             select(ProfessionalTitle)
             .where(ProfessionalTitle.series_id == row.id)
@@ -73,8 +75,7 @@ class SeriesView(RecordView):
         by_level: dict[Any, list[str]] = {}
         for title in titles:
             by_level.setdefault(title.level, []).append(title.name)
-        levels = [(name_of(level), "、".join(names)) for level, names in by_level.items()]
-        return [*levels, (_("Note"), row.note)]
+        return [(name_of(level), "、".join(names)) for level, names in by_level.items()]
 
     def record_context(self, row: Series) -> dict[str, Any]:
         """Groups with their specialties."""
@@ -102,6 +103,9 @@ class SpecialtyView(RecordView):
     """专业."""
 
     route_base = "/specialties"
+    screen_key = "specialties"
+    shaped_forms = (SpecialtyForm,)
+    fixed_fields = frozenset({"name"})
     datamodel = scoped(Specialty, "group")
     exclude_route_methods = set(UNUSED)
     grants = {
@@ -126,18 +130,9 @@ class SpecialtyView(RecordView):
         "origin": SelectField(_l("Origin"), choices=lambda: choices_of(SpecialtyOrigin))
     }
 
-    def facts(self, row: Specialty) -> list[tuple[Any, Any]]:
-        """The columns of Annex 2."""
-        return [
-            (_("Series"), row.group.series.name),
-            (_("Specialty group"), row.group.name),
-            (_("Serial number"), row.number),
-            (_("Name of the specialty"), row.name),
-            (_("Related specialties and scope"), row.scope_note),
-            (_("Basis"), row.basis),
-            (_("Origin"), name_of(row.origin)),
-            (_("Open to applications"), _("Yes") if row.is_active else _("No")),
-        ]
+    def record_values(self, row: Specialty) -> dict[str, Any]:
+        """The series beside the columns of Annex 2."""
+        return {"series": row.group.series.name}
 
     def page_actions(self, row: Specialty) -> list[dict[str, Any]]:
         """Change it."""
@@ -191,6 +186,9 @@ class GroupView(RecordView):
     """专业大类."""
 
     route_base = "/specialty-groups"
+    screen_key = "specialty_groups"
+    shaped_forms = (GroupForm,)
+    fixed_fields = frozenset({"name"})
     datamodel = scoped(SpecialtyGroup, "series")
     exclude_route_methods = {*UNUSED, "show"}
     grants = {

@@ -31,6 +31,7 @@ from app.views.files import PROOF_LIMIT, read_proof, show_file
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
 from app.views.records import UNUSED, RecordView
+from app.views.screens.shape import LEFT_OUT
 from app.views.unit_history import unit_events
 from app.views.unit_tree import tree_address
 
@@ -181,6 +182,9 @@ class UnitView(RecordView):
     """单位."""
 
     route_base = "/units"
+    screen_key = "units"
+    shaped_forms = (UnitForm, UnitChangeForm, OwnCodeForm)
+    fixed_fields = frozenset({"name", "code", "kind", "level", "is_active", "parent"})
     datamodel = scoped(Unit, "parent", "division")
     exclude_route_methods = set(UNUSED)
     grants = {
@@ -219,31 +223,19 @@ class UnitView(RecordView):
         self._filters.get_search_filters()["name"] = own
         self._filters._all_filters["name"] = own
 
-    def facts(self, row: Unit) -> list[tuple[Any, Any]]:
-        """What is known of a unit."""
+    def record_values(self, row: Unit) -> dict[str, Any]:
+        """Former codes; a registrar for non-public organizations only."""
         former = db.session.scalars(
             select(UnitCodeAlias.code).where(UnitCodeAlias.unit_id == row.id)
         ).all()
-        found: list[tuple[Any, Any]] = [
-            (_("Unit code"), row.code),
-            (_("Former codes"), ", ".join(former)),
-            (_("Unit kind"), name_of(row.kind)),
-            (_("Administrative level"), name_of(row.level)),
-            (_("Administrative division"), row.division.name),
-            (_("Superior unit"), str(row.parent or "")),
-        ]
-        if row.kind is UnitKind.NON_PUBLIC:
-            found += [
-                (_("Registrar"), row.registrar),
-                (_("Level of the registrar"), name_of(row.registrar_level)),
-            ]
-        return [
-            *found,
-            (_("Self-reviewing unit"), _("Yes") if row.is_self_reviewing else _("No")),
-            (_("Contact"), row.contact_name),
-            (_("Telephone of the contact"), row.contact_phone_mask),
-            (_("Address"), row.address),
-        ]
+        values: dict[str, Any] = {
+            "former_codes": ", ".join(former),
+            "division": row.division.name,
+            "contact_phone": row.contact_phone_mask,
+        }
+        if row.kind is not UnitKind.NON_PUBLIC:
+            values |= {"registrar": LEFT_OUT, "registrar_level": LEFT_OUT}
+        return values
 
     def record_context(self, row: Unit) -> dict[str, Any]:
         """Subordinates in pages of twenty, accounts and people, proof, moves and history."""

@@ -1,0 +1,84 @@
+"""What definitions of screens take away from the grants: fields a role does not see or change.
+
+A definition never gives: the guard asks here, role by role, what to leave out of a grant. Only
+tables with a screen are asked about, and of their fields those the screen may close (`fixed`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from flask import g, has_request_context
+
+from app.domain.workflow import ActorRole
+from app.services.definitions import generation
+from app.services.definitions.screens import screen_in_force
+
+WRITING: Final = frozenset({"add", "edit", "import"})
+
+
+@dataclass(frozen=True)
+class Closing:
+    """The roles a field is open to; none named: all."""
+
+    see: frozenset[str]
+    edit: frozenset[str]
+
+    def takes(self, role: ActorRole, action: str) -> bool:
+        """Whether the field is closed to a role for an action."""
+        if self.see and role.value not in self.see:
+            return True
+        return action in WRITING and bool(self.edit) and role.value not in self.edit
+
+
+Closings = Mapping[str, Closing]
+
+_SCREENS: dict[type, str] = {}
+_FIXED: dict[str, frozenset[str]] = {}
+
+
+def register(model: type, screen_key: str, fixed: frozenset[str] = frozenset()) -> None:
+    """Say which screen shows a table, and which of its fields every reader of a row sees, because
+    they name it or decide what its page offers."""
+    _SCREENS[model] = screen_key
+    _FIXED[screen_key] = fixed
+
+
+def fixed_fields(screen_key: str) -> frozenset[str]:
+    """The fields of a screen that no definition closes to a role that reads the row."""
+    return _FIXED.get(screen_key, frozenset())
+
+
+def closings(model: type) -> Closings:
+    """The fields of a table its screen in force closes to some role; looked up once a request."""
+    key = _SCREENS.get(model)
+    if key is None:
+        return {}
+    if not has_request_context():
+        return generation.kept(("closings", key), lambda: _read(key))
+    found: dict[str, Closings] = g.setdefault("closings", {})
+    if key not in found:
+        found[key] = generation.kept(("closings", key), lambda: _read(key))
+    return found[key]
+
+
+def _read(key: str) -> Closings:
+    screen = screen_in_force(key)
+    known = screen.known.values() if screen is not None else ()
+    return {
+        field.name: Closing(
+            field.see_roles if field.name not in fixed_fields(key) else frozenset(),
+            field.edit_roles,
+        )
+        for field in known
+        if field.see_roles or field.edit_roles
+    }
+
+
+def taken(model: type, role: ActorRole, action: str) -> frozenset[str]:
+    """The fields of a table the screen in force closes to a role for an action."""
+    return frozenset(
+        name for name, closing in closings(model).items() if closing.takes(role, action)
+    )
