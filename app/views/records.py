@@ -20,6 +20,7 @@ from app.services.actors import Actor
 from app.views.base import PortalConverter, PortalModelView
 from app.views.forms import PortalForm, ReasonForm
 from app.views.labels import name_of
+from app.views.screens import shape_checks as _shape_checks  # noqa: F401
 from app.views.screens.form_shape import shape_form
 from app.views.screens.shape import built_in, facts_of, register_screen, shape_of
 

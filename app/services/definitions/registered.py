@@ -26,9 +26,11 @@ SOURCES: Final = frozenset(
         "title_levels",
         "series",
         "material_requirements",
+        "screen",
     }
 )
-"""`source` of the options of a choice (form_options, contents) or of a file list (materials)."""
+"""`source` of the options of a choice (form_options, contents) or of a file list (materials);
+`screen`: the master-data screen offers rows of another table or a list of its own."""
 
 ENUMERATIONS: Final[Mapping[str, type[Enum]]] = {
     name: found

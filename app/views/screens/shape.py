@@ -20,7 +20,6 @@ from sqlalchemy import Date, inspect
 from sqlalchemy import Enum as EnumColumn
 from wtforms import SelectField
 
-from app.domain import terms
 from app.extensions import db
 from app.models import ShippedDefinition
 from app.orm import IntEnumColumn, TZDateTime
@@ -30,6 +29,7 @@ from app.security.guard import decide, field_names
 from app.security.narrowing import closings
 from app.security.veil import HIDDEN, Hidden, formatted
 from app.services.definitions import generation
+from app.services.definitions.registered import ENUMERATIONS
 from app.services.definitions.screens import Screen, ScreenField, read_screen
 from app.services.definitions.versions import UnknownDefinitionError
 from app.services.form_definition import Label
@@ -171,13 +171,14 @@ def _make(view: Any, definition: Mapping[str, Any], *, is_chinese: bool) -> Shap
     shipped = read_screen(row.definition) if row is not None else screen
     plain = Shape(definition, screen, shipped, is_chinese, {}, {})
     model = view.datamodel.obj
-    known = field_names(model)
-    columns = [field.name for field in screen.columns() if field.name in known]
+    columns = [field.name for field in screen.columns() if can_show(view, field.name)]
     filters = _filters(view, [field.name for field in screen.filters()])
     values = {
         "list_columns": columns,
         "order_columns": [
-            f.name for f in screen.fields if f.is_sortable and f.name in sortable_columns(view)
+            field.name
+            for field in screen.fields
+            if field.is_sortable and can_sort(view, field.name)
         ],
         "search_columns": [*filters],
         "label_columns": {
@@ -207,10 +208,24 @@ def _order_and_size(screen: Screen, model: type) -> dict[str, Any]:
     return found
 
 
-def sortable_columns(view: Any) -> frozenset[str]:
-    """What a list of the view can be sorted by: columns of its table, and what its class names."""
-    columns = frozenset(inspect(view.datamodel.obj).column_attrs.keys())
-    return frozenset(built_in(view, "order_columns")) | (columns & field_names(view.datamodel.obj))
+def can_show(view: Any, name: str) -> bool:
+    """Whether a list of the view can show a field: its table has it, and it is ever granted."""
+    return name in field_names(view.datamodel.obj)
+
+
+def can_sort(view: Any, name: str) -> bool:
+    """Whether a list of the view can be sorted by a field: a column."""
+    model = view.datamodel.obj
+    return name in inspect(model).column_attrs and name in field_names(model)
+
+
+def can_filter(view: Any, name: str) -> bool:
+    """Whether there is a filter for a field: a column or a relation to one row."""
+    model = view.datamodel.obj
+    relation = inspect(model).relationships.get(name)
+    if relation is not None:
+        return not relation.uselist and name in field_names(model)
+    return can_sort(view, name)
 
 
 def _needs_words(model: type, name: str) -> bool:
@@ -222,7 +237,8 @@ def _needs_words(model: type, name: str) -> bool:
 def _filters(view: Any, names: Iterable[str]) -> dict[str, Any]:
     shared = view.__dict__["_shared_filters"]
     own, every = shared.get_search_filters(), shared._all_filters
-    found = {name: own.get(name) or every.get(name) for name in names}
+    able = (name for name in names if can_filter(view, name))
+    found = {name: own.get(name) or every.get(name) for name in able}
     return {name: filters for name, filters in found.items() if filters}
 
 
@@ -250,7 +266,7 @@ def _choice(field: ScreenField, shape: Shape) -> Any:
     if field.options:
         options = [(code, shape.say(label)) for code, label in field.options]
         return SelectField(shape.say(field.label), choices=options)
-    enumeration = getattr(terms, field.enumeration, None) if field.enumeration else None
+    enumeration = ENUMERATIONS.get(field.enumeration)
     if enumeration is None:
         return None
     return SelectField(shape.say(field.label), choices=lambda: choices_of(enumeration))
