@@ -326,10 +326,9 @@ def seen_fields(
     if same is not None:
         return [same] * len(bare)
     grants = grants_of(actor, model, action)
+    fields = [grant.seen_fields(action) for grant in grants]
     return [
-        frozenset().union(
-            *(g.seen_fields(action) for g, has_row in zip(grants, row, strict=True) if has_row)
-        )
+        frozenset().union(*(names for names, has in zip(fields, row, strict=True) if has))
         for row in _reached(bare, grants, actor)
     ]
 

@@ -6,11 +6,12 @@ tables with a screen are asked about, and of their fields those the screen may c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from flask import g, has_request_context
+from sqlalchemy import inspect
 
 from app.domain.workflow import ActorRole
 from app.services.definitions import generation
@@ -25,6 +26,7 @@ class Closing:
 
     see: frozenset[str]
     edit: frozenset[str]
+    default: Any = None
 
     def takes(self, role: ActorRole, action: str) -> bool:
         """Whether the field is closed to a role for an action."""
@@ -71,6 +73,7 @@ def _read(key: str) -> Closings:
         field.name: Closing(
             field.see_roles if field.name not in fixed_fields(key) else frozenset(),
             field.edit_roles,
+            field.default,
         )
         for field in known
         if field.see_roles or field.edit_roles
@@ -82,3 +85,19 @@ def taken(model: type, role: ActorRole, action: str) -> frozenset[str]:
     return frozenset(
         name for name, closing in closings(model).items() if closing.takes(role, action)
     )
+
+
+def left_alone(row: Any, names: Iterable[str]) -> frozenset[str]:
+    """Of the fields of a new row those its screen closes to some role and that stand as they do
+    when nobody fills them in: empty, or with the default of the column or of the screen."""
+    closed = closings(type(row))
+    columns = inspect(type(row)).columns
+    found = set()
+    for name in names:
+        if name in closed:
+            column = columns.get(name)
+            default = getattr(getattr(column, "default", None), "arg", None)
+            usual: tuple[Any, ...] = (None, "", 0, [], default, closed[name].default)
+            if getattr(row, name) in usual:
+                found.add(name)
+    return frozenset(found)

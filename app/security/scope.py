@@ -44,6 +44,7 @@ from app.security.guard import (
     visible_fields,
 )
 from app.security.guard import Action as Access
+from app.security.narrowing import left_alone
 from app.security.refusals import say_not_shown
 from app.security.screens import current_action
 from app.security.veil import HIDDEN
@@ -314,6 +315,8 @@ def _may_write(session: Session, row: Any, actor: Actor) -> bool:
     model: type = type(row)
     never = NEVER.get(model, frozenset())
     changed = {a.key for a in inspect(row).attrs if a.history.has_changes()}
+    if action is Access.ADD:
+        changed -= left_alone(row, changed)
     writable = visible_fields(actor, action, row) | never
     return changed & (field_names(model) | never) <= writable
 

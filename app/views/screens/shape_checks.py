@@ -27,7 +27,7 @@ def needed_fields(view: Any) -> frozenset[str]:
 
 
 def _is_needed(unbound: Any) -> bool:
-    given = getattr(unbound, "args", ())
+    given: Any = getattr(unbound, "args", ())
     rules = given[1] if len(given) > 1 else ()
     return any(isinstance(rule, NEEDED) for rule in rules)
 
@@ -44,9 +44,7 @@ def check_needed_fields(definition: Mapping[str, Any]) -> Iterator[Finding]:
             yield _find(
                 "needed_hidden",
                 place,
-                N_(
-                    "%(field)s is needed to save a record. It cannot be hidden or depend on others."
-                ),
+                N_("%(field)s is needed to save a record. Show it always."),
             )
         if place.given.get("edit_roles") or place.given.get("see_roles"):
             yield _find(
@@ -84,9 +82,7 @@ def check_fixed_fields(definition: Mapping[str, Any]) -> Iterator[Finding]:
             yield _find(
                 "fixed_closed",
                 place,
-                N_(
-                    "%(field)s names the record or decides what its page offers: all readers see it."
-                ),
+                N_("%(field)s names the record or guides its page: every reader sees it."),
             )
 
 
@@ -116,10 +112,8 @@ def _own(definition: Mapping[str, Any]) -> Iterator[Place]:
 
 
 def _is_kept_away(place: Place) -> bool:
-    is_away = (
-        place.has("is_hidden") or place.has("is_retired") or bool(place.given.get("shown_when"))
-    )
-    return is_away or place.has("is_read_only") or place.given.get("in_form") is False
+    flags = ("is_hidden", "is_retired", "is_read_only", "shown_when")
+    return any(place.has(flag) for flag in flags) or place.given.get("in_form") is False
 
 
 def _find(code: str, place: Place, template: str, *, blocks: bool = True) -> Finding:
