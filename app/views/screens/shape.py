@@ -22,7 +22,7 @@ from wtforms import SelectField
 
 from app.extensions import db
 from app.models import ShippedDefinition
-from app.orm import IntEnumColumn, TZDateTime
+from app.orm import EncryptedText, IntEnumColumn, TZDateTime
 from app.security import narrowing
 from app.security.actors import current_actor
 from app.security.guard import decide, field_names
@@ -209,14 +209,17 @@ def _order_and_size(screen: Screen, model: type) -> dict[str, Any]:
 
 
 def can_show(view: Any, name: str) -> bool:
-    """Whether a list of the view can show a field: its table has it, and it is ever granted."""
-    return name in field_names(view.datamodel.obj)
+    """Whether a list of the view can show a field: its table has it, in the clear, and it is ever
+    granted."""
+    model = view.datamodel.obj
+    column: Any = inspect(model).columns.get(name)
+    is_clear = column is None or not isinstance(column.type, EncryptedText)
+    return is_clear and name in field_names(model)
 
 
 def can_sort(view: Any, name: str) -> bool:
     """Whether a list of the view can be sorted by a field: a column."""
-    model = view.datamodel.obj
-    return name in inspect(model).column_attrs and name in field_names(model)
+    return name in inspect(view.datamodel.obj).column_attrs and can_show(view, name)
 
 
 def can_filter(view: Any, name: str) -> bool:
@@ -305,12 +308,11 @@ def facts_of(view: Any, row: Any) -> list[tuple[str, Any]]:
         labels = built_in(view, "label_columns")
         named = ((str(labels.get(name, name)), value) for name, value in given.items())
         return [(label, value) for label, value in named if value is not LEFT_OUT]
-    known = field_names(view.datamodel.obj)
     found = []
     for field in shape.screen.shown_fields():
         if field.name in given:
             value = given[field.name]
-        elif field.name in known:
+        elif can_show(view, field.name):
             value = show_value(getattr(row, field.name))
         else:
             continue
