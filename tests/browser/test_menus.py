@@ -25,7 +25,7 @@ GROUPS = {
     "province": (WORK, CHECK, PUBLICITY, REVIEW, RESULTS, MASTER, SCREENS, SYSTEM),
     "sysadmin": (WORK, MASTER, SCREENS, SYSTEM),
     "security": (WORK, MASTER, SYSTEM),
-    "auditor": (WORK, MASTER, SYSTEM),
+    "auditor": (WORK, MASTER, SCREENS, SYSTEM),
 }
 """Login or name of a demo account: the headings of its side bar."""
 
