@@ -110,7 +110,7 @@ def test_a_first_change_takes_few_actions(
     label = f"民族成份（{kind.__name__}）"
     first_change(hand, label)
     assert hand.actions <= MOST_ACTIONS
-    assert window.path == f"/screen-versions/history/{FORM}"
+    assert window.path == f"/screens/versions/history/{FORM}"
     assert f"改为“{label}”" in window.text
     assert "省厅统一用语" in window.text
     shoot(f"screens-history-{kind.__name__}")
@@ -119,7 +119,7 @@ def test_a_first_change_takes_few_actions(
 
 def take_back(window: Window) -> None:
     """Roll back to the first version, so that the next one begins as this one did."""
-    window.open(f"/screen-versions/roll_back/{FORM}/1")
+    window.open(f"/screens/versions/roll_back/{FORM}/1")
     window.enter("#reason", "取消试行")
     window.press("main form button[type=submit]")
     assert "标签由“民族成份" in window.text
@@ -154,7 +154,7 @@ def discard(window: Window) -> None:
     window.open(f"/screens/edit/{FORM}")
     window.use_scripts(on=False)
     try:
-        window.press(f"form[action='/screen-versions/discard/{FORM}'] button")
+        window.press(f"form[action='/screens/versions/discard/{FORM}'] button")
     finally:
         window.use_scripts(on=True)
 
@@ -185,13 +185,13 @@ def test_everything_works_without_scripts_and_on_a_phone(
             f"/screens/edit/{FORM}?at=sections/profile/fields/x_lou_ceng",
             "/screens/edit/specialty_collection_form",
             f"/screens/look/{FORM}?role=applicant",
-            f"/screen-versions/differences/{FORM}",
-            f"/screen-versions/publish/{FORM}",
-            f"/screen-versions/history/{FORM}",
+            f"/screens/versions/differences/{FORM}",
+            f"/screens/versions/publish/{FORM}",
+            f"/screens/versions/history/{FORM}",
         ):
             window.open(page)
             shoot(f"screens{page.replace('/', '-').replace('?', '-')}-{width}")
-    assert "新增字段 所在楼层（单行文本）" in text_at(window, f"/screen-versions/publish/{FORM}")
+    assert "新增字段 所在楼层（单行文本）" in text_at(window, f"/screens/versions/publish/{FORM}")
     discard(window)
 
 

@@ -6,12 +6,15 @@ import re
 from typing import Any
 
 import pytest
+from flask import session
 from sqlalchemy import func, select
 
 from app.extensions import db
-from app.models import DefinitionDraft, DefinitionVersion
+from app.models import DefinitionDraft, DefinitionVersion, ReasonCode
 from app.services.definitions import store
 from app.services.definitions.findings import CHECKS, Finding
+from app.views.screens import preview
+from app.views.settings import CalendarView
 
 FORM = "application_form"
 ETHNICITY = "sections/profile/fields/ethnicity"
@@ -51,18 +54,18 @@ def test_a_label_is_changed_published_and_rolled_back(sign_in):
     assert (answer.status_code, field()["label_zh"]) == (303, "民族成份")
     assert store.current(FORM)["sections"][1]["fields"][4]["label_zh"] == "民族"
     words = "“民族”：标签由“民族”改为“民族成份”"
-    assert words in text_of(client.get(f"/screen-versions/differences/{FORM}"))
-    publish = f"/screen-versions/publish/{FORM}"
+    assert words in text_of(client.get(f"/screens/versions/differences/{FORM}"))
+    publish = f"/screens/versions/publish/{FORM}"
     assert words in text_of(client.get(publish))
     assert client.post(publish, data={"expected_version": 1, "reason": ""}).status_code == 422
     refused = client.post(publish, data={"expected_version": 7, "reason": "试行办法"})
     assert refused.status_code == 409
     assert "试行办法" in text_of(refused)
     assert client.post(publish, data={"expected_version": 1, "reason": "试行"}).status_code == 303
-    history = text_of(client.get(f"/screen-versions/history/{FORM}"))
+    history = text_of(client.get(f"/screens/versions/history/{FORM}"))
     assert words in history
     assert "试行" in history
-    back = f"/screen-versions/roll_back/{FORM}/1"
+    back = f"/screens/versions/roll_back/{FORM}/1"
     assert "标签由“民族成份”改为“民族”" in text_of(client.get(back))
     assert client.post(back, data={"reason": "取消"}).status_code == 303
     assert db.session.scalar(select(func.max(DefinitionVersion.number))) == 3
@@ -134,7 +137,7 @@ def test_each_step_of_the_editor(sign_in):
     assert "is_hidden" not in field()
     assert (
         client.post(
-            f"/screen-versions/discard/{FORM}", data={"expected_version": version()}
+            f"/screens/versions/discard/{FORM}", data={"expected_version": version()}
         ).location
         == f"/screens/edit/{FORM}"
     )
@@ -162,11 +165,11 @@ def test_findings_are_listed_with_their_places_and_stop_the_publication(sign_in,
     monkeypatch.setitem(CHECKS, "form", [lambda _definition: iter([finding])])
     client = sign_in("province")
     set_label(client, "民族成份")
-    page = text_of(client.get(f"/screen-versions/publish/{FORM}"))
+    page = text_of(client.get(f"/screens/versions/publish/{FORM}"))
     assert "Stop 民族." in page
     assert "at=sections%2Fprofile%2Ffields%2Fethnicity%2Flabel_zh" in page
     answer = client.post(
-        f"/screen-versions/publish/{FORM}", data={"expected_version": 1, "reason": "试行"}
+        f"/screens/versions/publish/{FORM}", data={"expected_version": 1, "reason": "试行"}
     )
     assert answer.status_code == 422
     assert db.session.scalar(select(func.max(DefinitionVersion.number))) == 1
@@ -179,8 +182,8 @@ def test_labels_are_text_and_never_markup(sign_in):
     for page in (
         f"/screens/edit/{FORM}?at={ETHNICITY}",
         f"/screens/look/{FORM}?role=applicant",
-        f"/screen-versions/publish/{FORM}",
-        f"/screen-versions/differences/{FORM}",
+        f"/screens/versions/publish/{FORM}",
+        f"/screens/versions/differences/{FORM}",
         "/screens/",
     ):
         answer = client.get(page)
@@ -201,6 +204,54 @@ def test_a_preview_shows_a_role_what_it_would_see(sign_in):
     post(client, "set", at=ETHNICITY, shown=["see_roles"], see_roles=["hrss"])
     assert "民族" in text_of(client.get(f"/screens/look/{FORM}?role=hrss"))
     assert "民族" not in text_of(client.get(f"/screens/look/{FORM}?role=applicant"))
+
+
+def test_a_preview_on_real_pages_says_so_and_writes_nothing(sign_in, monkeypatch):
+    monkeypatch.setattr(CalendarView, "screen_key", FORM, raising=False)
+    client = sign_in("province")
+    set_label(client, "民族成份")
+    assert "在真实页面上预览" in text_of(client.get(f"/screens/look/{FORM}"))
+    begun = client.post(f"/screens/begin_preview/{FORM}", data={"role": "hrss"})
+    assert begun.location == "/calendar/list/"
+    page = text_of(client.get("/reasons/list/"))
+    assert "预览：草稿，角色 人力资源社会保障部门" in page
+    written = {"use": "return", "code": "x", "name": "试", "position": "1"}
+    refused = client.post("/reasons/add", data=written)
+    assert refused.status_code == 409
+    assert "结束预览" in text_of(refused)
+    assert db.session.scalar(select(ReasonCode.id).where(ReasonCode.code == "x")) is None
+    assert "预览：草稿" not in text_of(sign_in("sysadmin").get("/reasons/list/"))
+    client = sign_in("province")
+    client.post(f"/screens/begin_preview/{FORM}", data={"role": "hrss"})
+    assert client.post("/screens/end_preview").status_code == 303
+    assert "预览：草稿" not in text_of(client.get("/reasons/list/"))
+    assert client.post("/reasons/add", data=written).status_code == 303
+
+
+def test_a_previewed_definition_is_the_draft_cut_to_the_role(app, sign_in):
+    client = sign_in("province")
+    post(
+        client,
+        "set",
+        at=ETHNICITY,
+        shown=["see_roles", "label_zh"],
+        see_roles=["hrss"],
+        label_zh="民族成份",
+    )
+    for role, hidden in (("hrss", None), ("expert", True)):
+        with app.test_request_context():
+            monkey = {"key": FORM, "role": role}
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(preview, "_may_preview", lambda: True)
+                session[preview.MARK] = monkey
+                [found] = [
+                    f
+                    for f in preview.definition_of(FORM)["sections"][1]["fields"]
+                    if f["name"] == "ethnicity"
+                ]
+                other = preview.definition_of("specialty_collection_form")
+        assert (found["label_zh"], found.get("is_hidden")) == ("民族成份", hidden)
+        assert other == store.current("specialty_collection_form")
 
 
 def test_the_auditor_only_looks(sign_in):

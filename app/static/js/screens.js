@@ -54,5 +54,7 @@
     dragged = null;
     clear();
   });
-  document.querySelector(".editor-outline [aria-current]")?.scrollIntoView({ block: "nearest" });
+  const outline = document.querySelector(".editor-outline");
+  const chosen = outline?.querySelector("[aria-current]");
+  if (chosen) outline.scrollTop += chosen.getBoundingClientRect().top - outline.getBoundingClientRect().top - outline.clientHeight / 3;
 })();

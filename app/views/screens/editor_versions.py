@@ -46,7 +46,7 @@ class PublishForm(f.PortalForm):
 class ScreenVersionsView(PortalView):
     """What the draft changes, publishing it, all versions, rolling back."""
 
-    route_base = "/screen-versions"
+    route_base = "/screens/versions"
     default_view = "history"
     class_permission_name = "ScreenVersionsView"
     grants = {R.SYSTEM_ADMIN: ALL, R.PROVINCE_HRSS: ALL, R.AUDIT_ADMIN: READERS}
