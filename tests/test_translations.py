@@ -44,7 +44,7 @@ CHINESE = catalogues.TRANSLATIONS / "zh" / "LC_MESSAGES" / "messages.po"
 NAMES = {
     *("pdf", "ofd", "jpg", "jpeg", "png", "xlsx", "xls", "csv", "yaml", "json", "excel", "utf"),
     *("mb", "kb", "dpi", "qr", "sha", "cookie", "ip", "ldap", "oid", "cn", "issn", "isbn", "app"),
-    *("chrome", "edge", "safari", "qq", "uc", "windows", "linux", "mac", "iphone", "ipad"),
+    *("chrome", "edge", "safari", "qq", "uc", "windows", "linux", "mac", "iphone", "ipad", "alt"),
 }
 """Formats, units, standards, products: what a Chinese text writes in Latin letters; small here."""
 
@@ -127,6 +127,7 @@ TERMINAL = re.compile(
 QUOTED_WORDS = {
     *("name", "identity", "number", "Content", "Type", "application", "json", "holidays", "days"),
     *("I", "O", "S", "V", "Z", "X", "A", "YY", "documents", "fonts", "make", "reset"),
+    *("x", "F"),
 }
 """Words a text quotes because the reader has to type or to find them as they are."""
 
@@ -285,6 +286,7 @@ class Reader(HTMLParser):
         self.links: list[str] = []
         self.language = ""
         self._unread = 0
+        self._is_english = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -292,6 +294,8 @@ class Reader(HTMLParser):
             self.language = given.get("lang", "")
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
+        if tag == "textarea":
+            self._is_english = given.get("lang") == "en"
         if tag in UNREAD:
             self._unread += 1
         for name, value in given.items():
@@ -303,9 +307,11 @@ class Reader(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in UNREAD:
             self._unread -= 1
+        if tag == "textarea":
+            self._is_english = False
 
     def handle_data(self, data: str) -> None:
-        if not self._unread and data.strip():
+        if not self._unread and not self._is_english and data.strip():
             self.texts.append(" ".join(data.split()))
 
 
@@ -380,12 +386,12 @@ def test_reader_takes_what_is_seen_and_heard() -> None:
     reader = Reader()
     reader.feed(
         '<html lang="zh-Hans"><script>var a</script><p>中文 Word</p>'
-        '<img alt="Alt"><input type="submit" value="Go"><a data-confirm="Sure" href="/x">去</a>'
+        '<img alt="Photo"><input type="submit" value="Go"><a data-confirm="Sure" href="/x">去</a>'
     )
-    assert reader.texts == ["中文 Word", "Alt", "Go", "Sure", "去"]
+    assert reader.texts == ["中文 Word", "Photo", "Go", "Sure", "去"]
     assert (reader.language, reader.links) == ("zh-Hans", ["/x"])
     found = list(foreign_words([*reader.texts, "PDF", "52520103MB1234567X"], set()))
-    assert [word for word, _ in found] == ["Word", "Alt", "Go", "Sure"]
+    assert [word for word, _ in found] == ["Word", "Photo", "Go", "Sure"]
 
 
 ROLES = [
