@@ -17,10 +17,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from bench import imports, sign_in, units
+from bench import custom, imports, sign_in, units
 from bench.measures import Case, Measure
 
-CASES: tuple[Case, ...] = (sign_in.CASE, units.CASE, imports.CASE)
+CASES: tuple[Case, ...] = (sign_in.CASE, units.CASE, imports.CASE, custom.CASE)
 RESULTS = Path(__file__).resolve().parent.parent / "build" / "bench.json"
 
 
