@@ -126,12 +126,6 @@ def is_custom_name(name: str) -> bool:
     return CUSTOM_NAME.fullmatch(name) is not None
 
 
-def field_kept_in(name: str) -> str:
-    """The field that decides who sees `name`: the relation of 'person.name' is 'person', custom
-    fields stand in the column `custom`."""
-    return CUSTOM if is_custom_name(name) else name.partition(".")[0]
-
-
 class HasCustomFields:
     """Values of the fields a province adds to the screen of the table; read like columns, written
     by `services/definitions/custom_fields.py` alone."""

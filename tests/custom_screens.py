@@ -13,8 +13,8 @@ OPTIONS = [
     {"code": "b", "label_zh": "乙", "label": "B"},
 ]
 COLUMNS = [
-    {"name": "place", "kind": "text", "label": "Place", "label_zh": "地点"},
-    {"name": "count", "kind": "number", "label": "Count", "label_zh": "数量"},
+    {"name": "x_place", "kind": "text", "label": "Place", "label_zh": "地点"},
+    {"name": "x_count", "kind": "number", "label": "Count", "label_zh": "数量"},
 ]
 KINDS: dict[str, dict[str, Any]] = {
     "x_text": {"kind": "text", "max_length": 300},

@@ -25,8 +25,8 @@ from sqlalchemy.orm import MANYTOONE, object_session
 from app.domain.messages import N_
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.orm import field_kept_in
-from app.security.narrowing import taken
+from app.orm import CUSTOM, is_custom_name
+from app.security.narrowing import custom_names, taken
 from app.security.veil import HIDDEN, Veil, unveiled
 from app.services.actors import Actor
 
@@ -143,6 +143,8 @@ class Grant:
         role."""
         closed = taken(self.model, self.role, action)
         granted = self.fields.of(self.model)
+        if CUSTOM in granted:
+            granted |= custom_names(self.model)
         return granted - _with_twins(self.model, closed) if closed else granted
 
 
@@ -333,6 +335,14 @@ def seen_fields(
     ]
 
 
+def field_of(model: type, name: str) -> str:
+    """The field that decides who sees a column: 'person' for 'person.name'. A custom field no
+    published definition has (in a preview) has no values and goes with the column of all."""
+    if is_custom_name(name):
+        return name if name in custom_names(model) else CUSTOM
+    return name.partition(".")[0]
+
+
 def cells(
     rows: Iterable[Any],
     fields: Sequence[str],
@@ -349,8 +359,9 @@ def cells(
     """
     bare = [unveiled(row) for row in rows]
     seen = seen_fields(bare, actor=actor, action=action, are_in_scope=are_in_scope)
+    kept = {name: field_of(type(bare[0]), name) for name in fields} if bare else {}
     return [
-        {name: getattr(row, name) if field_kept_in(name) in visible else hidden for name in fields}
+        {name: getattr(row, name) if kept[name] in visible else hidden for name in fields}
         for row, visible in zip(bare, seen, strict=True)
     ]
 
@@ -393,7 +404,7 @@ def veil(row: Any, actor: Actor, action: str = Action.SHOW, *, is_in_scope: bool
     row = unveiled(row)
     model: type = type(row)
     [seen] = seen_fields([row], actor=actor, action=action, are_in_scope=is_in_scope)
-    hidden = (field_names(model) | NEVER.get(model, frozenset())) - seen
+    hidden = (field_names(model) | NEVER.get(model, frozenset()) | custom_names(model)) - seen
     return Veil(row, hidden) if hidden else row
 
 

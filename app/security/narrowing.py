@@ -14,6 +14,7 @@ from flask import g, has_request_context
 from sqlalchemy import inspect
 
 from app.domain.workflow import ActorRole
+from app.orm import is_custom_name
 from app.services.definitions import generation
 from app.services.definitions.screens import screen_in_force
 
@@ -78,6 +79,28 @@ def _read(key: str) -> Closings:
         for field in known
         if field.see_roles or field.edit_roles
     }
+
+
+def custom_names(model: type) -> frozenset[str]:
+    """The custom fields of a table's screen in force, retired ones too; looked up once a
+    request. They are seen by whoever sees the column that keeps them, unless closed."""
+    key = _SCREENS.get(model)
+    if key is None:
+        return frozenset()
+    if not has_request_context():
+        return _read_names(key)
+    found: dict[str, frozenset[str]] = g.setdefault("custom_field_names", {})
+    if key not in found:
+        found[key] = _read_names(key)
+    return found[key]
+
+
+def _read_names(key: str) -> frozenset[str]:
+    def read() -> frozenset[str]:
+        screen = screen_in_force(key)
+        return frozenset(name for name in (screen.known if screen else ()) if is_custom_name(name))
+
+    return generation.kept(("custom names", key), read)
 
 
 def taken(model: type, role: ActorRole, action: str) -> frozenset[str]:

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Query, Session, selectinload
 
 from app.models import Unit
-from app.orm import CUSTOM, field_kept_in, is_custom_name
+from app.orm import CUSTOM, is_custom_name
 from app.security.actors import current_actor
 from app.security.guard import (
     GRANTS,
@@ -38,6 +38,7 @@ from app.security.guard import (
     criterion,
     everything,
     field_names,
+    field_of,
     may,
     seen_fields,
     uniform_fields,
@@ -161,7 +162,7 @@ class ScopedInterface(SQLAInterface):
 
     def may_ask(self, field: str) -> bool:
         """Whether a list may be filtered or sorted by `field` at all: one grant names it."""
-        return may(current_actor(), Access.LIST, self.obj, field_kept_in(field))
+        return may(current_actor(), Access.LIST, self.obj, field_of(self.obj, field))
 
     def _where_seen(self, field: str) -> ColumnElement[bool] | None:
         """The rows in which the actor sees `field`; None where that goes without saying."""
@@ -182,7 +183,7 @@ class ScopedInterface(SQLAInterface):
                 for field in getattr(flt, "reads", (flt.column_name,))
             }
             for field in sorted(asked):
-                seen = self._where_seen(field_kept_in(field))
+                seen = self._where_seen(field_of(self.obj, field))
                 query = query if seen is None else query.filter(seen)
         return query
 
@@ -206,7 +207,7 @@ class ScopedInterface(SQLAInterface):
         field = self.find_custom(name)
         if field is None or field.kind not in custom_fields.SORTABLE:
             return query.order_by(self.get_pk())
-        seen = self._where_seen(CUSTOM) if has_request_context() else None
+        seen = self._where_seen(field_of(self.obj, name)) if has_request_context() else None
         is_descending = direction != "asc"
         order = custom_fields.order_by(self.obj, field, is_descending=is_descending)
         if seen is not None:
@@ -225,10 +226,12 @@ class ScopedInterface(SQLAInterface):
         return self._cells(list(lst), list_columns)
 
     def _cells(self, rows: list[Any], names: list[str]) -> list[dict[str, Any]]:
+        g.setdefault("rows_shown", {})[self.obj] = rows
         seen = seen_fields(rows, actor=current_actor(), action=self.action, are_in_scope=True)
+        kept = {name: field_of(self.obj, name) for name in names}
         return [
             {
-                name: self._get_attr_value(row, name) if field_kept_in(name) in visible else HIDDEN
+                name: self._get_attr_value(row, name) if kept[name] in visible else HIDDEN
                 for name in names
             }
             for row, visible in zip(rows, seen, strict=True)

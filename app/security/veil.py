@@ -8,7 +8,7 @@ from typing import Any
 from flask_babel import gettext as _
 
 from app.domain.errors import NotPermittedError
-from app.orm import field_kept_in
+from app.orm import CUSTOM, is_custom_name
 
 
 class Hidden:
@@ -62,7 +62,7 @@ class Veil:
         return type(self._veil_row)
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._veil_hidden or field_kept_in(name) in self._veil_hidden:
+        if name in self._veil_hidden or (CUSTOM in self._veil_hidden and is_custom_name(name)):
             return HIDDEN
         return getattr(self._veil_row, name)
 

@@ -94,6 +94,11 @@ def store_file(
     return db.session.get_one(StoredFile, sha256)
 
 
+def find_stored(sha256: str) -> StoredFile | None:
+    """The row of a stored file."""
+    return db.session.get(StoredFile, sha256)
+
+
 def open_file(sha256: str) -> bytes:
     """The bytes of a stored file; FileNotFoundError when the object store has lost them."""
     return bytes(obstore.get(object_store(), _path_of(sha256)).bytes())

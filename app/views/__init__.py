@@ -9,6 +9,7 @@ MODULES = (
     "lookup",
     "home",
     "background_jobs",
+    "custom_files",
     "sessions",
     "public",
     "activation",

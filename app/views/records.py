@@ -20,6 +20,7 @@ from app.services.actors import Actor
 from app.views.base import PortalConverter, PortalModelView
 from app.views.forms import PortalForm, ReasonForm
 from app.views.labels import name_of
+from app.views.screens import custom_forms
 from app.views.screens import shape_checks as _shape_checks  # noqa: F401
 from app.views.screens.form_shape import shape_form
 from app.views.screens.shape import built_in, facts_of, register_screen, shape_of
@@ -60,6 +61,7 @@ class RecordView(PortalModelView):
         shape = shape_of(self) if self.screen_key else None
         if shape is not None:
             filters._search_filters = dict(shape.filters)
+            filters._all_filters = {**filters._all_filters, **shape.filters}
 
     def _readable(self, pk: str) -> Any:
         row = super()._readable(pk)
@@ -161,8 +163,8 @@ class RecordView(PortalModelView):
         A refusal comes back with its status, on top of the form, with all that was typed.
         """
         status = 200
+        row = g.get("records_read", {}).get(self.screen_key) if self.screen_key else None
         if self.screen_key:
-            row = g.get("records_read", {}).get(self.screen_key)
             context["parts"] = shape_form(self, form, row)
         if request.method == "POST":
             status = 422
@@ -170,6 +172,7 @@ class RecordView(PortalModelView):
                 try:
                     with unit_of_work():
                         result = work()
+                        self._save_custom(form, result, row)
                 except DomainError as error:
                     form.refuse(explain(error))
                     status = error.http_status
@@ -211,6 +214,12 @@ class RecordView(PortalModelView):
             submit_label=title,
             **{"lead": self.record_title(row), "back": page, **context},
         )
+
+    def _save_custom(self, form: PortalForm, result: Any, row: Any) -> None:
+        """Write the custom fields of a form into the record its service has saved."""
+        saved = result if isinstance(result, self.datamodel.obj) else row
+        if saved is not None and custom_forms.controls_of(form):
+            custom_forms.save(form, saved, actor=self.actor, now=clock.now())
 
     def perform(self, work: Callable[[], object], message: Any, target: str) -> Any:
         """Run a button's work in one transaction; success and refusal both lead back in words."""

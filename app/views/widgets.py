@@ -202,4 +202,6 @@ def _chosen_label(field: Field) -> str:
     if not key:
         return ""
     field.process(MultiDict({field.name: key}))
+    if hasattr(field, "chosen_name"):
+        return str(field.chosen_name())
     return str(field.data) if field.data is not None else ""

@@ -64,8 +64,8 @@ def every_value() -> dict[str, tuple[Any, Any]]:
         "x_choice": ("b", "b"),
         "x_choices": (["02", "01"], ["01", "02"]),
         "x_rows": (
-            [{"place": "贵阳", "count": "3"}, {"place": "", "count": ""}],
-            [{"place": "贵阳", "count": 3}],
+            [{"x_place": "贵阳", "x_count": "3"}, {"x_place": "", "x_count": ""}],
+            [{"x_place": "贵阳", "x_count": 3}],
         ),
         **{name: (str(key), key) for name, key in keys().items()},
     }
@@ -106,7 +106,7 @@ def test_every_kind_is_stored_in_its_own_form(fields: Fields, specialties: list[
         ("x_unit", "9999999999"),
         ("x_unit", "-1"),
         ("x_division", "000001"),
-        ("x_rows", [{"place": "甲", "count": "x"}]),
+        ("x_rows", [{"x_place": "甲", "x_count": "x"}]),
         ("x_file", cf.FileChange([("a.png", b"no picture")])),
         ("x_file", cf.FileChange([("a.png", PNG), ("b.png", PNG + b"\0")])),
     ],

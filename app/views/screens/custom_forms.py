@@ -101,13 +101,17 @@ def names_of(kind: str, keys: Iterable[Any]) -> dict[str, str]:
     return known
 
 
-def show(screen_key: str, field: Definition, row: Any, rows: Sequence[Any] = ()) -> Any:
-    """A field of a row in words, hidden where the reader may not see it; `rows` are shown with it,
-    so that what they refer to is read once."""
+def show(screen_key: str, field: Definition, row: Any) -> Any:
+    """A field of a record in words, hidden where the reader may not see it."""
     value = getattr(row, field.name)
-    if isinstance(value, Hidden):
-        return HIDDEN
-    return show_stored(screen_key, field, row.id, value, [getattr(r, field.name) for r in rows])
+    return HIDDEN if isinstance(value, Hidden) else show_stored(screen_key, field, row.id, value)
+
+
+def show_cell(screen_key: str, model: type, field: Definition, value: Any) -> Any:
+    """A cell of a list in words; the names of the whole page are read once."""
+    rows = g.get("rows_shown", {}).get(model, ())
+    others = [getattr(row, field.name) for row in rows] if field.kind in NAMED else []
+    return show_stored(screen_key, field, None, value, others)
 
 
 def show_stored(
@@ -117,8 +121,9 @@ def show_stored(
     if value in (None, "", []):
         return ""
     if field.kind in NAMED:
-        keys = [key for key in (value, *others) if not isinstance(key, Hidden)]
-        return names_of(field.kind, keys).get(str(value), HIDDEN)
+        return names_of(field.kind, [value, *others]).get(str(value), HIDDEN)
+    if field.kind == "file" and row_id is None:
+        return "、".join(each["name"] for each in value)
     if field.kind == "file":
         return _show_files(screen_key, field, row_id, value)
     if field.kind == "rows":
@@ -420,7 +425,7 @@ def _control(field: ScreenField) -> Any:
             )
         case "multiple_choice":
             return CheckboxListField(
-                validators=check, choices=choices_for(field), coerce=str, validate_choice=False
+                validators=check, choices=partial(choices_for, field), coerce=str, validate_choice=False
             )
         case "file":
             types = tuple(parameter("file_types"))
@@ -452,8 +457,8 @@ def add_controls(form: Any, screen: Screen, row: Any) -> None:
     for field in screen.form_fields():
         if not (field.is_custom and is_custom_name(field.name)):
             continue
-        form[field.name] = _control(field)
-        control = form[field.name]
+        control = _control(field).bind(form=form, name=field.name)
+        form._fields[field.name] = control
         control.definition, control.screen_key = field, screen.key
         control.stored, control.row_id = values.get(field.name), getattr(row, "id", None)
         control.label.text = say(field.label)

@@ -30,6 +30,7 @@ from wtforms import (
 from app.security.veil import Veil, unveiled
 from app.services.definitions.screens import ScreenField, as_text
 from app.views.base import LookupField
+from app.views.screens import custom_forms
 from app.views.screens.shape import Shape, may_change, may_see, shape_of
 from app.views.widgets import CheckboxListField
 
@@ -65,6 +66,7 @@ def shape_form(view: Any, form: Any, row: Any) -> list[Part] | None:
     shape = shape_of(view)
     if shape is None or not isinstance(form, view.shaped_forms):
         return None
+    custom_forms.add_controls(form, shape.screen, row)
     shaper = _Shaper(view, form, row, shape)
     shaper.dress()
     return shaper.parts()

@@ -7,10 +7,11 @@ left out; which values there are and what saving does stays with the view.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from flask import g, has_request_context
@@ -22,7 +23,7 @@ from wtforms import SelectField
 
 from app.extensions import db
 from app.models import ShippedDefinition
-from app.orm import EncryptedText, IntEnumColumn, TZDateTime
+from app.orm import CUSTOM, EncryptedText, IntEnumColumn, TZDateTime, is_custom_name
 from app.security import narrowing
 from app.security.actors import current_actor
 from app.security.guard import decide, field_names
@@ -35,7 +36,7 @@ from app.services.definitions.versions import UnknownDefinitionError
 from app.services.form_definition import Label
 from app.views.labels import choices_of, name_of
 from app.views.presentation import show_date, show_instant
-from app.views.screens import preview
+from app.views.screens import custom_forms, preview
 
 SHAPED: Final = (
     *("list_columns", "order_columns", "search_columns", "label_columns", "description_columns"),
@@ -172,13 +173,14 @@ def _make(view: Any, definition: Mapping[str, Any], *, is_chinese: bool) -> Shap
     plain = Shape(definition, screen, shipped, is_chinese, {}, {})
     model = view.datamodel.obj
     columns = [field.name for field in screen.columns() if can_show(view, field.name)]
-    filters = _filters(view, [field.name for field in screen.filters()])
+    custom = {name: field for name, field in screen.known.items() if field.is_custom}
+    filters = _filters(view, screen.filters())
     values = {
         "list_columns": columns,
         "order_columns": [
             field.name
             for field in screen.fields
-            if field.is_sortable and can_sort(view, field.name)
+            if field.is_sortable and _can(field, custom_forms.can_sort, can_sort, view)
         ],
         "search_columns": [*filters],
         "label_columns": {
@@ -190,6 +192,11 @@ def _make(view: Any, definition: Mapping[str, Any], *, is_chinese: bool) -> Shap
         },
         "formatters_columns": {
             **{name: formatted(show_value) for name in columns if _needs_words(model, name)},
+            **{
+                name: formatted(partial(custom_forms.show_cell, screen.key, model, custom[name]))
+                for name in columns
+                if name in custom
+            },
             **built_in(view, "formatters_columns"),
         },
         "search_form": SearchForm(view, plain, [*filters]),
@@ -212,6 +219,8 @@ def can_show(view: Any, name: str) -> bool:
     """Whether a list of the view can show a field: its table has it, in the clear, and it is ever
     granted."""
     model = view.datamodel.obj
+    if is_custom_name(name):
+        return CUSTOM in field_names(model)
     column: Any = inspect(model).columns.get(name)
     is_clear = column is None or not isinstance(column.type, EncryptedText)
     return is_clear and name in field_names(model)
@@ -237,12 +246,30 @@ def _needs_words(model: type, name: str) -> bool:
     return column is not None and isinstance(column.type, kinds)
 
 
-def _filters(view: Any, names: Iterable[str]) -> dict[str, Any]:
+def _filters(view: Any, fields: Iterable[ScreenField]) -> dict[str, Any]:
     shared = view.__dict__["_shared_filters"]
     own, every = shared.get_search_filters(), shared._all_filters
-    able = (name for name in names if can_filter(view, name))
-    found = {name: own.get(name) or every.get(name) for name in able}
+    found: dict[str, Any] = {}
+    for field in fields:
+        if not _can(field, custom_forms.can_filter, can_filter, view):
+            continue
+        found[field.name] = (
+            custom_forms.filters_of(field, view.datamodel)
+            if field.is_custom
+            else own.get(field.name) or every.get(field.name)
+        )
     return {name: filters for name, filters in found.items() if filters}
+
+
+def _can(
+    field: ScreenField,
+    can_custom: Callable[[Any], bool],
+    can_built_in: Callable[[Any, str], bool],
+    view: Any,
+) -> bool:
+    if field.is_custom:
+        return can_show(view, field.name) and can_custom(field)
+    return can_built_in(view, field.name)
 
 
 class SearchForm:
@@ -265,7 +292,10 @@ class SearchForm:
 
 
 def _choice(field: ScreenField, shape: Shape) -> Any:
-    """A drop-down for a field with fixed choices; None for any other."""
+    """A drop-down for a field with fixed choices, the control of a custom one; None for any
+    other."""
+    if field.is_custom:
+        return custom_forms.search_field(field, shape.say(field.label))
     if field.options:
         options = [(code, shape.say(label)) for code, label in field.options]
         return SelectField(shape.say(field.label), choices=options)
@@ -310,7 +340,9 @@ def facts_of(view: Any, row: Any) -> list[tuple[str, Any]]:
         return [(label, value) for label, value in named if value is not LEFT_OUT]
     found = []
     for field in shape.screen.shown_fields():
-        if field.name in given:
+        if field.is_custom:
+            value = custom_forms.show(shape.screen.key, field, row)
+        elif field.name in given:
             value = given[field.name]
         elif can_show(view, field.name):
             value = show_value(getattr(row, field.name))
