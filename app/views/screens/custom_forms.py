@@ -425,7 +425,10 @@ def _control(field: ScreenField) -> Any:
             )
         case "multiple_choice":
             return CheckboxListField(
-                validators=check, choices=partial(choices_for, field), coerce=str, validate_choice=False
+                validators=check,
+                choices=partial(choices_for, field),
+                coerce=str,
+                validate_choice=False,
             )
         case "file":
             types = tuple(parameter("file_types"))
