@@ -57,7 +57,7 @@ def test_the_row_of_the_notice_round_trips(office: FlaskClient, proposal: int) -
     table = cells(sheet.data)
     assert table[0][0] == "职称申报专业设置采集表"
     assert table[1][0].startswith("填报单位（盖章）：贵州省住房和城乡建设厅")
-    assert table[2][0] == "职称系列：工程技术"
+    assert table[2][0] == "职称系列：工程技术人员"
     assert table[3:] == [list(HEAD), list(NOTICE.values())]
     version = db.session.get_one(SpecialtyProposal, proposal).version
     again = upload(office, proposal, sheet.data)
