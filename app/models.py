@@ -2160,6 +2160,7 @@ class ImportProof(HasId, HasCreatedAt, Model):
     filename: Mapped[str] = mapped_column(String(200))
 
     job: Mapped[BackgroundJob] = relationship()
+    file: Mapped[StoredFile] = relationship()
 
 
 class JobRun(HasId, Model):

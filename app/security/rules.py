@@ -589,6 +589,18 @@ for table in (m.AccountProof, m.AccountSample, m.UnusualCreation, m.MisconductFi
     read(table, subtree(table.unit_id), R.HRSS)
 for table in (m.AccountProof, m.MisconductFinding):
     read(table, subtree(table.unit_id), *UNIT_STAFF, R.COMPETENT_DEPARTMENT)
+read(m.ImportProof, EVERYTHING, R.PROVINCE_HRSS)
+read(
+    m.ImportProof,
+    Scope(
+        Reach.SUBTREE,
+        lambda a: m.ImportProof.job_id.in_(
+            select(m.BackgroundJob.id).where(m.BackgroundJob.unit_id.in_(subtree_of(a)))
+        ),
+        note=N_("given by a unit of the subtree"),
+    ),
+    *NODE_STAFF,
+)
 read(m.SignatureRequest, EVERYTHING, R.PROVINCE_HRSS)
 read(m.MilestoneExtension, EVERYTHING, R.PROVINCE_HRSS)
 read(

@@ -9,7 +9,7 @@ from flask import current_app, request
 from app.security.guard import Action
 
 PRINTING = frozenset({"pdf", "minutes", "slip", "record", "pledge_sheet"})
-DOWNLOADING = frozenset({"proof_file", "proof", "download"})
+DOWNLOADING = frozenset({"proof_file", "proof", "import_proof", "download"})
 
 
 def view_of(endpoint: str | None) -> tuple[Any, str]:

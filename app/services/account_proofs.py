@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from app.domain.errors import ConflictError, NotPermittedError, RuleViolation
 from app.domain.messages import N_
+from app.domain.terms import RowOutcome
 from app.domain.workflow import ActorRole
 from app.extensions import db
-from app.models import Account, AccountProof
+from app.models import Account, AccountProof, ImportProof, ImportRow
 from app.services.actors import Actor
 from app.services.audit import record
 from app.services.materials import Proof
@@ -20,9 +22,9 @@ LIMIT = 10
 """Files kept for one account; further ones need none."""
 
 
-def require_proof(proof: Proof | None) -> None:
-    """Refuse a new account without a proof where the province wants one at once."""
-    if proof is None and parameter("account_proof_required"):
+def require_proof(*, is_given: bool) -> None:
+    """Refuse new accounts without a proof where the province wants one at once."""
+    if not is_given and parameter("account_proof_required"):
         raise RuleViolation(
             N_(
                 "Upload the proof of employment: six months of social insurance, the labour "
@@ -52,6 +54,16 @@ def add_proof(account_id: int, proof: Proof, *, actor: Actor, now: datetime) -> 
     db.session.flush()
     record("add_account_proof", account, actor=actor, now=now, after={"sha256": row.file_sha256})
     return row
+
+
+def given_for(account_ids: Iterable[int]) -> Select[tuple[int, ImportProof]]:
+    """(account, proof) of the files given with the imports that created these accounts."""
+    return (
+        select(ImportRow.account_id, ImportProof)
+        .join(ImportProof, ImportProof.job_id == ImportRow.job_id)
+        .where(ImportRow.account_id.in_(account_ids), ImportRow.result == RowOutcome.NEW)
+        .order_by(ImportProof.id)
+    )
 
 
 def proofs_of(account_id: int) -> list[AccountProof]:

@@ -40,6 +40,7 @@ from app.domain.transfers import roles_after_leaving
 from app.domain.workflow import ActorRole
 from app.extensions import db
 from app.models import Account, EvaluationPlan, MisconductFinding, Person, Unit
+from app.services.account_proofs import add_proof, require_proof
 from app.services.activation_codes import (
     give_activation_code,
     initial_password,
@@ -53,6 +54,7 @@ from app.services.affiliations import (
     present_affiliation,
 )
 from app.services.audit import record
+from app.services.materials import Proof
 from app.services.people import PersonDraft, find_person, register_person, require_phone
 from app.services.sessions import end_sessions
 from app.services.texts import phone_of, send_sms
@@ -129,12 +131,15 @@ def create_personal_account(
     unit: UnitRef,
     is_handler: bool,
     declared: bool,
+    proof: Proof | None = None,
+    is_proven: bool = False,
     actor: Actor,
     now: datetime,
 ) -> NewAccount:
     """Create the account of one of the unit's own people, and the person if not known yet.
 
-    `declared` is the statement that the person works for the unit (Annex 3: 严禁…, E8). One person
+    `declared` is the statement that the person works for the unit (Annex 3: 严禁…, E8), `proof`
+    what shows it; `is_proven` says that a whole file of people came with its own. One person
     has one account in the province (E7): TransferNeededError where another unit has it; who has
     left the last unit is taken up with the account of before. Raises NotPermittedError,
     InvalidIdentityError, RuleViolation.
@@ -144,6 +149,16 @@ def create_personal_account(
     if is_handler:
         require_may_grant(actor.roles, frozenset(), roles)
     require_declared(declared=declared)
+    require_proof(is_given=is_proven or proof is not None)
+    made = _create_or_attach(draft, unit, roles, actor, now)
+    if proof is not None:
+        add_proof(made.account.id, proof, actor=actor, now=now)
+    return made
+
+
+def _create_or_attach(
+    draft: PersonDraft, unit: UnitRef, roles: frozenset[ActorRole], actor: Actor, now: datetime
+) -> NewAccount:
     person = find_person(identity_hash(draft.identity_number))
     if person is not None:
         person = lock_person(person.id)

@@ -9,7 +9,7 @@ from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 from wtforms import SelectField
 
@@ -20,7 +20,6 @@ from app.domain.workflow import ActorRole as R
 from app.extensions import db
 from app.models import (
     Account,
-    AccountProof,
     AccountSample,
     AccountSampleItem,
     MisconductFinding,
@@ -29,6 +28,7 @@ from app.models import (
 from app.services import account_sampling, misconduct
 from app.services.settings import parameter
 from app.views import forms as f
+from app.views.account_proofs import proof_links
 from app.views.base import READ, scoped
 from app.views.labels import choices_of, name_of, shown_as
 from app.views.menu import add_screen
@@ -120,19 +120,13 @@ class SampleView(RecordView):
             )
             .order_by(AccountSampleItem.position)
         ).all()
-        proofs = dict(
-            db.session.execute(
-                select(AccountProof.account_id, func.count())
-                .where(AccountProof.account_id.in_([item.account_id for item in items]))
-                .group_by(AccountProof.account_id)
-            ).all()
-        )
+        proofs = proof_links([item.account_id for item in items], self.actor)
         done = sum(item.state in {SampleState.IN_ORDER, SampleState.FINDING} for item in items)
         return {
             "items": [
                 {
                     "item": item,
-                    "proofs": proofs.get(item.account_id, 0),
+                    "proofs": proofs[item.account_id],
                     "badge": (BADGES[item.state], name_of(item.state)),
                     "judge_url": self._judge_url(row, item),
                 }

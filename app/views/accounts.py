@@ -22,13 +22,14 @@ from app.domain.roles import grantable_by
 from app.domain.terms import AccountKind, ApplicantKind, IdentityDocument
 from app.domain.workflow import ActorRole as R
 from app.extensions import db
-from app.models import Account, AccountProof, Person, PersonnelAffiliation, Unit
+from app.models import Account, AccountProof, ImportProof, Person, PersonnelAffiliation, Unit
 from app.security.scope import read_criterion
 from app.services import account_proofs, accounts, audit, dormancy, leaving, misconduct, totp
 from app.services.people import PersonDraft
 from app.services.settings import parameter
 from app.services.units import unit_ref
 from app.views import forms as f
+from app.views.account_proofs import proof_links
 from app.views.base import READ, scoped
 from app.views.files import read_proof, show_file
 from app.views.labels import choices_of, name_of, shown_as
@@ -47,7 +48,7 @@ LOOK_AFTER = READ | {
     "can_reactivate",
     "can_reveal",
 }
-OWN_PEOPLE = LOOK_AFTER | {"can_add", "can_leave", "can_prove", "can_proof"}
+OWN_PEOPLE = LOOK_AFTER | {"can_add", "can_leave", "can_prove", "can_proof", "can_import_proof"}
 NODES = (R.COMPETENT_DEPARTMENT, R.UNIT_HANDLER)
 MAX_ID = 2**31 - 1
 PROOF_HINT = _l(
@@ -255,14 +256,9 @@ class AccountView(RecordView):
     def record_context(self, row: Account) -> dict[str, Any]:
         """Where the person belongs and has belonged."""
         suspended = dormancy.is_suspended(row, now=clock.real_now())
-        proofs = db.session.scalars(
-            select(AccountProof)
-            .where(AccountProof.account_id == row.id, read_criterion(AccountProof, self.actor))
-            .order_by(AccountProof.id)
-        ).all()
         more = {
             "suspended": suspended,
-            "proofs": proofs,
+            "proofs": proof_links([row.id], self.actor)[row.id],
             "finding": misconduct.in_force(row.id),
             "finding_url": "/misconduct/show/",
         }
@@ -323,7 +319,6 @@ class AccountView(RecordView):
 
         def create() -> accounts.NewAccount:
             proof = read_proof("proof", now)
-            account_proofs.require_proof(proof)
             draft = PersonDraft(
                 name=form.name.data,
                 identity_document=IdentityDocument(form.identity_document.data),
@@ -332,20 +327,18 @@ class AccountView(RecordView):
                 applicant_kind=ApplicantKind(form.applicant_kind.data),
             )
             try:
-                made = accounts.create_personal_account(
+                return accounts.create_personal_account(
                     draft,
                     unit=unit_ref(unit),
                     is_handler=bool(form.is_handler.data),
                     declared=bool(form.declared.data),
+                    proof=proof,
                     actor=self.actor,
                     now=now,
                 )
             except accounts.TransferNeededError:
                 offer["transfer"] = True
                 raise
-            if proof is not None:
-                account_proofs.add_proof(made.account.id, proof, actor=self.actor, now=now)
-            return made
 
         return self.answer_form(
             form,
@@ -422,6 +415,22 @@ class AccountView(RecordView):
         if found is None:
             abort(404)
         return show_file(found.file, found.filename)
+
+    @expose("/import_proof/<pk>/<int:import_proof_id>")
+    @has_access
+    def import_proof(self, pk: str, import_proof_id: int) -> Any:
+        """A proof given with the import that created the account."""
+        row = self._readable(pk)
+        if import_proof_id > MAX_ID:
+            abort(404)
+        found = db.session.execute(
+            account_proofs.given_for([row.id]).where(
+                ImportProof.id == import_proof_id, read_criterion(ImportProof, self.actor)
+            )
+        ).first()
+        if found is None:
+            abort(404)
+        return show_file(found.ImportProof.file, found.ImportProof.filename)
 
     @expose("/misconduct/<pk>", methods=["GET", "POST"])
     @has_access

@@ -52,6 +52,7 @@ TABLE_WORDS = {
     "CorrectionRequest": N_("Correction request"),
     "Division": N_("Division"),
     "HolidayDay": N_("Holiday"),
+    "ImportProof": N_("Proof of belonging"),
     "JobRun": N_("Job run"),
     "Lapse": N_("Overdue record"),
     "Material": N_("Application material"),

@@ -21,6 +21,7 @@ from app.domain.terms import (
     MoveSide,
     PanelRole,
     PublicityKind,
+    RowOutcome,
     SignedAct,
     TransferState,
     UnitKind,
@@ -476,6 +477,24 @@ def plant_checks(
             filename=f"{word}证明.pdf",
             uploaded_by_id=account.id,
             uploaded_at=NOW,
+        ),
+    )
+    planted.put(
+        place,
+        m.ImportProof(
+            job_id=planted.key(place, m.BackgroundJob),
+            file_sha256=db.session.get_one(m.Material, planted.key(place, m.Material)).file_sha256,
+            filename=f"{word}批量证明.pdf",
+        ),
+    )
+    planted.put(
+        place,
+        m.ImportRow(
+            job_id=planted.key(place, m.BackgroundJob),
+            number=2,
+            outcome=RowOutcome.NEW,
+            result=RowOutcome.NEW,
+            account_id=account.id,
         ),
     )
     sample = planted.put(

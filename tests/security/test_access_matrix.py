@@ -57,6 +57,7 @@ KEYS: dict[str, type] = {
     "item_id": m.MeetingItem,
     "sample_item_id": m.AccountSampleItem,
     "proof_id": m.AccountProof,
+    "import_proof_id": m.ImportProof,
     "member_id": m.PanelMember,
     "material_id": m.Material,
     "publicity_id": m.Publicity,

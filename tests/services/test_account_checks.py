@@ -73,14 +73,14 @@ def test_unit_puts_proof_on_file_for_its_own_people_only(app: Flask):
 
 
 def test_proof_is_not_demanded_by_default(app: Flask):
-    account_proofs.require_proof(None)
+    account_proofs.require_proof(is_given=False)
 
 
 def test_proof_is_demanded_where_the_province_says_so(app: Flask):
     db.session.get_one(Parameter, "account_proof_required").value = True
-    account_proofs.require_proof(proof())
+    account_proofs.require_proof(is_given=True)
     with pytest.raises(RuleViolation):
-        account_proofs.require_proof(None)
+        account_proofs.require_proof(is_given=False)
 
 
 def test_sample_is_drawn_from_the_own_area_and_can_be_repeated(app: Flask):

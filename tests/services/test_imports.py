@@ -19,8 +19,16 @@ from app.domain.terms import (
 from app.extensions import db, unit_of_work
 from app.jobs import background
 from app.messages import say
-from app.models import Account, AuditEntry, ImportProof, ImportRow, Person, PersonnelAffiliation
-from app.services import accounts, job_files
+from app.models import (
+    Account,
+    AuditEntry,
+    ImportProof,
+    ImportRow,
+    Parameter,
+    Person,
+    PersonnelAffiliation,
+)
+from app.services import account_proofs, accounts, job_files
 from app.services.imports import hand_out, importing
 from app.services.imports.error_file import say_problems
 from app.services.people import PersonDraft
@@ -201,8 +209,10 @@ def test_confirmation_creates_accounts_as_the_single_form_does(app: Flask, housi
     assert [bool(row.activation_code) for row in rows] == [True, True, False]
     proof = db.session.scalars(select(ImportProof).where(ImportProof.job_id == job.id)).one()
     assert proof.filename == "社保.pdf"
-    assert importing.find_proofs(made[0].id) == [proof]
-    assert importing.find_proofs(housing.account_id) == []
+    found = db.session.execute(
+        account_proofs.given_for([made[0].id, made[1].id, housing.account_id])
+    ).all()
+    assert {(id_, each.id) for id_, each in found} == {(each.id, proof.id) for each in made}
     created = db.session.scalar(
         select(func.count())
         .select_from(AuditEntry)
@@ -212,6 +222,20 @@ def test_confirmation_creates_accounts_as_the_single_form_does(app: Flask, housi
         )
     )
     assert created == 2
+
+
+def test_proof_is_demanded_of_new_people_where_the_province_says_so(app: Flask, housing) -> None:
+    """In the services: neither page nor caller can leave it out."""
+    unit = db.session.get_one(Account, housing.account_id).unit
+    db.session.get_one(Parameter, "account_proof_required").value = True
+    db.session.commit()
+    job = dry_run(workbook([person(36)]), housing)
+    with pytest.raises(RuleViolation, match="proof of employment"):
+        confirm(job, housing)
+    with pytest.raises(RuleViolation, match="proof of employment"):
+        known_person(unit, housing, 37)
+    job = confirm(look(job.id), housing, proofs=[("社保.pdf", PDF)])
+    assert job.message_params["new"] == 1
 
 
 def test_without_declaration_nothing_is_created(app: Flask, housing) -> None:

@@ -8,12 +8,15 @@ from io import BytesIO
 import pytest
 from sqlalchemy import select
 
+from app import clock
 from app.domain.terms import UnusualKind
 from app.extensions import db
 from app.models import (
     Account,
     AccountProof,
     AccountSample,
+    ImportProof,
+    ImportRow,
     MisconductFinding,
     Parameter,
     UnusualCreation,
@@ -21,6 +24,8 @@ from app.models import (
 from tests.applicants import small_pdf
 from tests.factories import staff
 from tests.services.test_account_checks import NOW, created
+from tests.sheets import confirm, dry_run, workbook
+from tests.sheets import person as sheet_person
 from tests.views.test_accounts import person
 
 
@@ -52,6 +57,36 @@ def test_proof_is_demanded_where_the_province_says_so(sign_in):
     assert db.session.scalar(select(Account.id).where(Account.first_name == "新来的人")) is None
     data = person(proof=(BytesIO(b"MZ"), "a.pdf"))
     assert client.post("/accounts/add", data=data).status_code == 422
+
+
+def test_proof_of_an_import_opens_with_the_account_and_in_the_sample(sign_in):
+    """It is one file of many people: for the unit that gave it and those above, and with an account
+    that came from there alone."""
+    housing = staff("gyhousing")
+    job = confirm(
+        dry_run(workbook([sheet_person(38)]), housing), housing, proofs=[("社保.pdf", small_pdf())]
+    )
+    proof = db.session.scalars(select(ImportProof)).one()
+    made = db.session.scalars(select(ImportRow).where(ImportRow.job_id == job.id)).one()
+    path = f"/accounts/import_proof/{made.account_id}/{proof.id}"
+    for login, status in (
+        ("gyhousing", 200),
+        ("guiyang", 200),
+        ("province", 200),
+        ("zunyi", 404),
+        ("security", 403),
+    ):
+        assert sign_in(login).get(path).status_code == status, login
+    client = sign_in("guiyang")
+    other = staff("王敏").account_id
+    for wrong in (f"{other}/{proof.id}", f"{made.account_id}/{proof.id + 1}", f"{other}/{2**40}"):
+        assert client.get(f"/accounts/import_proof/{wrong}").status_code == 404
+    assert path in client.get(f"/accounts/show/{made.account_id}").text
+    today = clock.now().date()
+    data = {"period_from": today, "period_to": today, "size": "9"}
+    assert client.post("/account-samples/add", data=data).status_code == 303
+    sample = db.session.scalars(select(AccountSample)).one()
+    assert path in client.get(f"/account-samples/show/{sample.id}").text
 
 
 def test_sample_is_drawn_and_worked_through(sign_in):

@@ -20,6 +20,7 @@ from app.domain.terms import JobFilePurpose, RowOutcome
 from app.extensions import db
 from app.models import BackgroundJob, ImportProof, ImportRow, JobFile
 from app.services import background_jobs, job_files
+from app.services.account_proofs import require_proof
 from app.services.actors import Actor
 from app.services.audit import record
 from app.services.background_jobs import Ending, note_progress
@@ -115,7 +116,10 @@ def confirm_import(
     counts = count_outcomes(job.id)
     if not any(counts[outcome.value] for outcome in TO_WRITE):
         raise RuleViolation(N_("The file holds nothing that is new or changed."))
-    _keep_proofs(job, list(proofs), now)
+    given = list(proofs)
+    if layout.word == "people" and counts[RowOutcome.NEW.value]:
+        require_proof(is_given=bool(given))
+    _keep_proofs(job, given, now)
     record(
         "confirm_import",
         job,
@@ -315,15 +319,3 @@ def _as_row(job_id: int, checked: Checked) -> dict[str, Any]:
 def label_of(row: SheetRow) -> str:
     """The name a row goes by on the page."""
     return row.cells.get("name", "")[:120]
-
-
-def find_proofs(account_id: int) -> list[ImportProof]:
-    """The proofs of belonging given with the import that created an account (rules E8)."""
-    return list(
-        db.session.scalars(
-            select(ImportProof)
-            .join(ImportRow, ImportRow.job_id == ImportProof.job_id)
-            .where(ImportRow.account_id == account_id, ImportRow.result == RowOutcome.NEW)
-            .order_by(ImportProof.id)
-        )
-    )

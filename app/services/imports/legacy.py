@@ -260,6 +260,7 @@ class LegacyPeopleChecker(PeopleChecker):
             unit=unit,
             is_handler=bool(parsed.person.is_handler),
             declared=True,
+            is_proven=True,
             actor=parsed.actor,
             now=now,
         )

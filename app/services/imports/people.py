@@ -301,6 +301,7 @@ class PeopleChecker:
             unit=parsed.unit,
             is_handler=bool(person.is_handler),
             declared=True,
+            is_proven=True,
             actor=self.actor,
             now=now,
         )
