@@ -56,7 +56,7 @@ def add_proof(account_id: int, proof: Proof, *, actor: Actor, now: datetime) -> 
     return row
 
 
-def given_for(account_ids: Iterable[int]) -> Select[tuple[int, ImportProof]]:
+def given_for(account_ids: Iterable[int]) -> Select[int | None, ImportProof]:
     """(account, proof) of the files given with the imports that created these accounts."""
     return (
         select(ImportRow.account_id, ImportProof)

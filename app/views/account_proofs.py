@@ -30,5 +30,7 @@ def proof_links(account_ids: Sequence[int], actor: Actor) -> dict[int, list[Link
         )
     given = account_proofs.given_for(account_ids).where(read_criterion(ImportProof, actor))
     for account_id, each in db.session.execute(given):
-        found[account_id].append((each.filename, f"/accounts/import_proof/{account_id}/{each.id}"))
+        if account_id is not None:
+            address = f"/accounts/import_proof/{account_id}/{each.id}"
+            found[account_id].append((each.filename, address))
     return found

@@ -421,7 +421,6 @@ def plant_requests(
             due_at=NOW + timedelta(days=7),
         ),
     )
-    plant_checks(planted, place, unit, person, account)
     planted.put(
         place,
         m.SignatureRequest(
@@ -459,6 +458,7 @@ def plant_requests(
             reason=f"{word}原因",
         ),
     )
+    plant_checks(planted, place, unit, person, account)
 
 
 def plant_checks(
