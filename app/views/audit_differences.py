@@ -47,7 +47,7 @@ FIELDS: Mapping[str, str] = {
     "unit_id": N_("Number of the unit"),
     "until_on": N_("Until"),
     "value": N_("Value"),
-    "why": N_("Why"),
+    "why": N_("Ground of the refusal"),
     "year": N_("Year"),
 }
 """Names of the fields that entries often carry; others are shown as they are written."""

@@ -160,7 +160,12 @@ def test_the_auditor_finds_them_in_words(sign_in: SignIn) -> None:
     assert f"/audit/show/{entry.id}" in page.text
     assert "拒绝访问" in page.text
     text = auditor.get(f"/audit/show/{entry.id}").text
-    for word in ("拒绝访问 · 系统页面 ParameterView.list", "账号的角色均不能打开", "次数", "原因"):
+    for word in (
+        "拒绝访问 · 系统页面 ParameterView.list",
+        "账号的角色均不能打开",
+        "次数",
+        "拒绝原因",
+    ):
         assert word in text, word
 
 
