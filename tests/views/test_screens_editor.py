@@ -9,9 +9,10 @@ import pytest
 from flask import session
 from sqlalchemy import func, select
 
+import config
 from app.extensions import db
 from app.models import DefinitionDraft, DefinitionVersion, ReasonCode
-from app.services.definitions import store
+from app.services.definitions import editing, store
 from app.services.definitions.findings import CHECKS, Finding
 from app.views.screens import preview
 from app.views.settings import CalendarView
@@ -262,3 +263,27 @@ def test_the_auditor_only_looks(sign_in):
     assert set_label(client, "民族成份").status_code == 403
     assert sign_in("gyhousing").get("/screens/").status_code in {302, 403}
     assert client.get("/screens/edit/none").status_code == 404
+
+
+def test_every_shipped_screen_opens_with_a_field(sign_in):
+    client = sign_in("province")
+    for key in sorted(path.stem for path in (config.SEED_FOLDER / "screens").glob("*.yaml")):
+        work = editing.take_up(key)
+        section = f"sections/{editing.list_keys(work.flat, 'sections')[0]}"
+        at = f"{section}/fields/{editing.list_keys(work.flat, f'{section}/fields')[0]}"
+        page = client.get(f"/screens/edit/{key}", query_string={"at": at})
+        assert (key, page.status_code) == (key, 200)
+        assert f'data-item="{at}"' in text_of(page)
+
+
+def test_a_record_screen_is_tried_out_on_its_own_list(sign_in):
+    client = sign_in("province")
+    data = {"at": "sections/main/fields/name", "shown": "label_zh", "label_zh": "系列全称"}
+    client.post("/screens/set/series", data={**data, "expected_version": 0})
+    assert "系列全称" not in text_of(client.get("/series/list/"))
+    begun = client.post("/screens/begin_preview/series", data={"role": "hrss"})
+    assert begun.location == "/series/list/"
+    assert "系列全称" in text_of(client.get("/series/list/"))
+    assert "系列全称" not in text_of(sign_in("guiyang").get("/series/list/"))
+    client = sign_in("province")
+    assert "系列全称" not in text_of(client.get("/series/list/"))
