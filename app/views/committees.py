@@ -47,7 +47,7 @@ from app.services.settings import parameter
 from app.services.windows import window_of
 from app.views import forms as f
 from app.views.base import READ, scoped
-from app.views.labels import choices_of, name_of, shown_as
+from app.views.labels import choices_of, shown_as
 from app.views.menu import add_screen
 from app.views.presentation import show_date, show_instant
 from app.views.records import UNUSED, RecordView
@@ -328,6 +328,9 @@ class FilingView(RecordView):
     """评审权备案."""
 
     route_base = "/filings"
+    screen_key = "filings"
+    shaped_forms = (FilingForm,)
+    fixed_fields = frozenset({"committee", "plan_year", "state"})
     datamodel = scoped(AuthorityFiling, "committee")
     exclude_route_methods = set(UNUSED)
     grants = {
@@ -361,20 +364,6 @@ class FilingView(RecordView):
     def record_title(self, row: AuthorityFiling) -> str:
         """Year and committee."""
         return f"{row.plan_year} · {row.committee.name}"
-
-    def facts(self, row: AuthorityFiling) -> list[tuple[Any, Any]]:
-        """The filing as made."""
-        return [
-            (_("State"), name_of(row.state)),
-            (_("Reference number"), row.document_number),
-            (_("Valid from"), show_date(row.valid_from)),
-            (_("Valid to"), show_date(row.valid_to)),
-            (_("Number of members"), row.member_size),
-            (_("Filed at"), show_instant(row.filed_at)),
-            (_("Decided at"), show_instant(row.decided_at)),
-            (_("Ground of an exemption"), row.exemption_reason),
-            (_("Note"), row.note),
-        ]
 
     def record_context(self, row: AuthorityFiling) -> dict[str, Any]:
         """What may be reviewed."""

@@ -91,6 +91,8 @@ class PlanView(RecordView):
     """评审工作计划."""
 
     route_base = "/plans"
+    screen_key = "plans"
+    fixed_fields = frozenset({"heading", "year", "published_at"})
     datamodel = scoped(EvaluationPlan)
     grants = {
         R.PROVINCE_HRSS: READ | {"can_copy", "can_publish"},
@@ -113,15 +115,9 @@ class PlanView(RecordView):
         """The heading as printed."""
         return row.heading
 
-    def facts(self, row: EvaluationPlan) -> list[tuple[Any, Any]]:
-        """The dates of the whole year."""
-        return [
-            (_("Published at"), show_instant(row.published_at) or _("Draft")),
-            (_("Drafting opens on"), show_date(row.drafting_opens_on)),
-            (_("Review authorities are filed by"), show_date(row.authority_filing_due_on)),
-            (_("Collection forms are reported by"), show_date(row.specialty_proposals_due_on)),
-            (_("Accounts are created by"), show_date(row.accounts_due_on)),
-        ]
+    def record_values(self, row: EvaluationPlan) -> dict[str, Any]:
+        """A plan not yet published is a draft."""
+        return {"published_at": show_instant(row.published_at) or _("Draft")}
 
     def record_context(self, row: EvaluationPlan) -> dict[str, Any]:
         """Lines with the printed words, the picture, and what is not in order yet."""
@@ -204,6 +200,8 @@ class PlanLineView(RecordView):
     """计划行."""
 
     route_base = "/plan-lines"
+    screen_key = "plan_lines"
+    fixed_fields = frozenset({"series_text", "number", "plan"})
     datamodel = scoped(PlanLine, "plan")
     exclude_route_methods = {*UNUSED, "add"}
     grants = {
@@ -228,33 +226,27 @@ class PlanLineView(RecordView):
         """Year and number of the line."""
         return _("Plan %(year)s, line %(number)s", year=row.plan.year, number=row.number)
 
-    def facts(self, row: PlanLine) -> list[tuple[Any, Any]]:
+    def record_values(self, row: PlanLine) -> dict[str, Any]:
         """Printed words, parsed dates and what the calendar makes of them."""
         window, calendar = window_of(row), load_calendar()
         opens, closes = (
             show_instant(row.applications_open_at),
             show_instant(row.applications_close_at),
         )
-        return [
-            (_("Series as printed"), row.series_text),
-            (_("Scope of applications"), row.scope),
-            (_("Application window"), f"{row.window_text}（{opens} – {closes}）"),
-            (_("Receipt deadline"), f"{row.receipt_text}（{show_instant(row.receipt_due_at)}）"),
-            (
-                _("Policy-review deadline"),
-                f"{row.policy_review_text}（{show_date(row.policy_review_due_on)}）",
+        return {
+            "window_text": f"{row.window_text}（{opens} – {closes}）",
+            "receipt_text": f"{row.receipt_text}（{show_instant(row.receipt_due_at)}）",
+            "policy_review_text": (
+                f"{row.policy_review_text}（{show_date(row.policy_review_due_on)}）"
             ),
-            (
-                _("Online-review deadline"),
-                f"{row.online_review_text}（{show_date(row.online_review_due_on)}）",
+            "online_review_text": (
+                f"{row.online_review_text}（{show_date(row.online_review_due_on)}）"
             ),
-            (_("Calls are published by"), show_date(window.latest_call_on)),
-            (_("Units forward by"), show_date(window.unit_push_due_on(calendar))),
-            (_("Latest opening of the publicity"), show_date(window.latest_publicity_on(calendar))),
-            (_("Nodes that have their full time"), window.nodes_that_fit(calendar)),
-            (_("Seniority counts until"), show_date(row.seniority_cutoff_on)),
-            (_("Moves with an examination"), _("Yes") if row.is_examination_linked else _("No")),
-        ]
+            "latest_call_on": show_date(window.latest_call_on),
+            "unit_push_due_on": show_date(window.unit_push_due_on(calendar)),
+            "latest_publicity_on": show_date(window.latest_publicity_on(calendar)),
+            "nodes_that_fit": window.nodes_that_fit(calendar),
+        }
 
     def record_context(self, row: PlanLine) -> dict[str, Any]:
         """Categories with their series, and the history of the dates."""

@@ -24,14 +24,14 @@ from app.security.guard import Action, cells, field_names, may
 from app.security.veil import HIDDEN
 from app.services.definitions import store
 from app.services.definitions.lint import lint
-from app.services.definitions.screens import screen_in_force
+from app.services.definitions.screens import Screen, screen_in_force
 from app.services.definitions.versions import add_version
-from app.views import committees, settings, specialties, units
+from app.views import committees, plan, settings, specialties, units
 from app.views.screens.form_shape import shape_form
 from app.views.screens.shape import SCREEN_VIEWS, built_in, shape_of
 from tests.conftest import PASSWORD, make_app
 
-LOADED = (committees, settings, specialties, units)
+LOADED = (committees, plan, settings, specialties, units)
 SCREENS = sorted(SCREEN_VIEWS)
 
 
@@ -73,6 +73,51 @@ def described(form: Any) -> list[tuple[str, str, str, bool]]:
         for name, field in form._fields.items()
         if not isinstance(field, HiddenField)
     ]
+
+
+FACTS = {
+    "series": "note",
+    "specialty_groups": "",
+    "specialties": "series group number name scope_note basis origin is_active",
+    "reason_codes": "",
+    "dictionary_entries": "",
+    "committees": (
+        "convener series category_slug scope_kind level division member_size is_self_reviewing "
+        "has_oral_defence representative_works contact_name contact_phone is_active"
+    ),
+    "units": (
+        "code former_codes kind level division parent registrar registrar_level contact_name "
+        "contact_phone address is_self_reviewing"
+    ),
+    "experts": "unit series specialty title_level title_name term_from term_to is_active",
+    "calls": "state committee plan_line document_number published_at latest_call_on late_reason",
+    "requirements": "",
+    "filings": (
+        "state document_number valid_from valid_to member_size filed_at decided_at "
+        "exemption_reason note"
+    ),
+    "plans": (
+        "published_at drafting_opens_on authority_filing_due_on specialty_proposals_due_on "
+        "accounts_due_on"
+    ),
+    "plan_lines": (
+        "series_text scope window_text receipt_text policy_review_text online_review_text "
+        "latest_call_on unit_push_due_on latest_publicity_on nodes_that_fit seniority_cutoff_on "
+        "is_examination_linked"
+    ),
+}
+"""The facts of each record page, as they stood before definitions shaped them; nothing where there
+is no page."""
+
+
+def test_a_shipped_definition_shows_the_facts_of_the_record_page(app: Flask):
+    shown = {key: [field.name for field in screen.shown_fields()] for key, screen in in_force()}
+    assert shown == {key: names.split() for key, names in FACTS.items()}
+
+
+def in_force() -> list[tuple[str, Screen]]:
+    found = [(key, screen_in_force(key)) for key in SCREENS]
+    return [(key, screen) for key, screen in found if screen is not None]
 
 
 OWN_LABELS = {
