@@ -210,7 +210,7 @@ class PlanLineView(RecordView):
     }
     list_title = _l("Plan lines")
     list_columns = ["series_text", "number", "plan", "window_text", "receipt_text"]
-    search_columns = ["series_text", "plan", "number", "is_examination_linked"]
+    search_columns = ["series_text", "number", "plan", "is_examination_linked"]
     order_columns = ["number", "series_text"]
     label_columns = {
         "series_text": _l("Series as printed"),
