@@ -216,6 +216,7 @@ def test_a_preview_on_real_pages_says_so_and_writes_nothing(sign_in, monkeypatch
     assert begun.location == "/calendar/list/"
     page = text_of(client.get("/reasons/list/"))
     assert "预览：草稿，角色 人力资源社会保障部门" in page
+    assert "“职称申报表”按草稿显示" in page
     written = {"use": "return", "code": "x", "name": "试", "position": "1"}
     refused = client.post("/reasons/add", data=written)
     assert refused.status_code == 409

@@ -18,6 +18,7 @@ from app.domain.workflow import ActorRole
 from app.services.definitions import store
 from app.services.definitions.role_view import as_role_sees
 from app.services.definitions.versions import UnknownDefinitionError
+from app.views.screens.words import name_of_item
 
 MARK = "preview"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -84,7 +85,7 @@ def banner() -> dict[str, Any]:
         return {"preview": None}
     key, role = on
     try:
-        label = store.drafted(key)
+        label = name_of_item(store.drafted(key))
     except UnknownDefinitionError:
         return {"preview": None}
-    return {"preview": {"key": key, "role": role, "definition": label}}
+    return {"preview": {"key": key, "role": role, "label": label}}
