@@ -14,7 +14,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from app import audit_cli, clock, settling
+from app import audit_cli, clock, config_cli, settling
 from app.crypto import keyring
 from app.domain.calendar import BEIJING
 from app.domain.errors import DomainError
@@ -52,6 +52,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(check_invariants)
     app.cli.add_command(keys_group)
     app.cli.add_command(audit_cli.audit_group)
+    app.cli.add_command(config_cli.config_group)
     app.cli.add_command(ticker)
     app.cli.add_command(work)
 

@@ -27,6 +27,11 @@ def portal_mode() -> str:
     return str(current_app.config["PORTAL_MODE"]) if has_app_context() else "production"
 
 
+def portal_name() -> str:
+    """The name of the portal, as configured."""
+    return str(current_app.config["APP_NAME"])
+
+
 def object_store_url() -> str:
     """Where uploaded files are kept, as configured."""
     return str(current_app.config["OBJECT_STORE_URL"])

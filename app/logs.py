@@ -26,9 +26,16 @@ _TOLD_BY_NAME = (
     r"(?:password|passwd|pwd|passphrase|secret|token|otp|code|cookie|authorization|"
     r"口令|密码|验证码|激活码)"
 )
+ACTIVATION_CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b")
+STORED_LOGIN = re.compile(r"\bp[0-9a-f]{40}\b")
+DOCUMENT_NUMBER = re.compile(r"[0-9]{17}[0-9Xx][0-9]*")
+"""Of 18 characters, also inside a longer row of digits."""
+RESIDENCE_NUMBER = re.compile(r"\b[A-Z]{3}[0-9]{12}\b")
+"""A foreigner's permanent residence."""
+MOBILE_NUMBER = re.compile(r"(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])")
+"""Also written in groups."""
 MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # an activation code, wherever it stands
-    (re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b"), "[code]"),
+    (ACTIVATION_CODE, "[code]"),
     # password=…, "code": "…", 验证码：…
     (
         re.compile(
@@ -37,16 +44,12 @@ MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"\1\2[secret]",
     ),
-    # the stored login of a person
-    (re.compile(r"\bp[0-9a-f]{40}\b"), "[login]"),
-    # a document number of 18 characters, also inside a longer row of digits
-    (re.compile(r"[0-9]{17}[0-9Xx][0-9]*"), "[document number]"),
-    # a foreigner's permanent residence number
-    (re.compile(r"\b[A-Z]{3}[0-9]{12}\b"), "[document number]"),
+    (STORED_LOGIN, "[login]"),
+    (DOCUMENT_NUMBER, "[document number]"),
+    (RESIDENCE_NUMBER, "[document number]"),
     # a unit's code with what is derived from it, as units sign in
     (re.compile(r"\b[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10,18}\b"), "[unit code]"),
-    # a mobile number, also written in groups
-    (re.compile(r"(?<![0-9])1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9])"), "[phone]"),
+    (MOBILE_NUMBER, "[phone]"),
 )
 FIELD_TO_HIDE = re.compile(rf"(?i){_TOLD_BY_NAME}")
 

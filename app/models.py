@@ -20,6 +20,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Text,
     UniqueConstraint,
@@ -55,6 +56,7 @@ from app.domain.terms import (
     NodeKind,
     ObjectionFinding,
     Outcome,
+    PackPurpose,
     PanelRole,
     PeopleFilter,
     ProposalState,
@@ -965,6 +967,24 @@ class ConfigurationGeneration(Model):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False, default=1)
     token: Mapped[str] = mapped_column(String(16), default="")
+
+
+class ConfigurationPack(HasId, HasCreatedAt, HasVersion, Model):
+    """配置包 kept on the server: uploaded, taken over, or made by itself before an import."""
+
+    __tablename__ = "configuration_pack"
+
+    purpose: Mapped[PackPurpose] = mapped_column(word(PackPurpose), index=True)
+    filename: Mapped[str] = mapped_column(String(200))
+    content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    byte_count: Mapped[int] = mapped_column(Integer)
+    checksum: Mapped[str] = mapped_column(String(64), comment="SHA-256 of the content")
+    made_at: Mapped[datetime] = mapped_column(TZDateTime)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id"), index=True)
+    note: Mapped[str] = mapped_column(Text, default="")
+    digests: Mapped[dict[str, Any] | None] = mapped_column(
+        JSONB, comment="SHA-256 of every object of a pack taken over"
+    )
 
 
 class RehearsalClock(Model):

@@ -393,6 +393,14 @@ class JobFilePurpose(StrEnum):
     RESULT = "result"
 
 
+class PackPurpose(StrEnum):
+    """Why a configuration pack is kept: to be looked at, taken over, made before an import."""
+
+    UPLOADED = "uploaded"
+    APPLIED = "applied"
+    BACKUP = "backup"
+
+
 class RowOutcome(StrEnum):
     """What a row of an imported file is found to be, and what became of it."""
 

@@ -610,6 +610,7 @@ read(
 )
 read(m.Notification, own(m.Notification.account_id, "account_id"), *EVERY_ROLE)
 read(m.BackgroundJob, own(m.BackgroundJob.account_id, "account_id"), *EVERY_ROLE)
+read(m.ConfigurationPack, EVERYTHING, R.SYSTEM_ADMIN, R.PROVINCE_HRSS)
 read(m.AuditEntry, EVERYTHING, R.AUDIT_ADMIN)
 read(m.AuditLink, EVERYTHING, R.AUDIT_ADMIN)
 read(m.PersonalDataRead, EVERYTHING, R.AUDIT_ADMIN)
@@ -651,6 +652,7 @@ write(m.Committee, _own_committee, R.COMMITTEE_OFFICE)
 for table in (m.AuthorityFiling, m.CallForApplications, m.MaterialRequirement):
     write(table, anything, R.PROVINCE_HRSS)
     write(table, _of_own_committee, R.COMMITTEE_OFFICE)
+write(m.MaterialRequirement, anything, R.SYSTEM_ADMIN)
 for table in (m.Expert, m.ExpertPoolMember):
     write(table, anything, R.PROVINCE_HRSS, R.COMMITTEE_OFFICE)
 write(m.Expert, lambda a, r: r.unit_id == a.unit_id or _moved(a, r), *NODE_STAFF)

@@ -97,9 +97,10 @@ def save_requirement(
 
     Raises NotPermittedError, RuleViolation, ConflictError, StaleVersionError.
     """
-    require_convener(committee_id, actor)
+    _require_list_keeper(committee_id, actor)
     values = dict(values)
-    values["max_bytes"] = values.pop("max_megabytes") * MEGABYTE
+    if "max_megabytes" in values:
+        values["max_bytes"] = values.pop("max_megabytes") * MEGABYTE
     if not _CODE.fullmatch(values["code"]):
         raise RuleViolation(
             N_("A code begins with a small letter and has small letters, digits and _ only.")
@@ -125,6 +126,13 @@ def save_requirement(
     return row
 
 
+def _require_list_keeper(committee_id: int, actor: Actor) -> None:
+    """A list is the convening unit's and the province's; the system administrator brings it along
+    with the rest of the configuration."""
+    if not actor.has_role(ActorRole.SYSTEM_ADMIN):
+        require_convener(committee_id, actor)
+
+
 def _requirement(
     requirement_id: int | None, committee_id: int, expected_version: int, actor: Actor
 ) -> MaterialRequirement:
@@ -133,7 +141,7 @@ def _requirement(
     row = db.session.get_one(
         MaterialRequirement, requirement_id, with_for_update=True, populate_existing=True
     )
-    require_convener(row.committee_id, actor)
+    _require_list_keeper(row.committee_id, actor)
     if row.version != expected_version:
         raise StaleVersionError(current_state=row.name, current_version=row.version)
     row.committee_id = committee_id
@@ -143,7 +151,7 @@ def _requirement(
 def remove_requirement(requirement_id: int, *, actor: Actor, now: datetime) -> None:
     """Take a row off a material list while nobody has begun an application to the committee."""
     row = db.session.get_one(MaterialRequirement, requirement_id)
-    require_convener(row.committee_id, actor)
+    _require_list_keeper(row.committee_id, actor)
     begun = db.session.scalar(
         select(Application.id).where(Application.committee_id == row.committee_id).limit(1)
     )

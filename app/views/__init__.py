@@ -34,6 +34,7 @@ MODULES = (
     "committees",
     "plan",
     "settings",
+    "screens.packs",
     "screens.editor",
     "screens.sheets",
     "rehearsal",

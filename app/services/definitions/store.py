@@ -165,7 +165,7 @@ def publish_draft(
     if draft is None or draft.version != expected_version:
         raise StaleDraftError
     base = newest_version(key, scope)
-    if base is not None and base.number != draft.base_number and base.published_by_id is not None:
+    if base is not None and base.number != draft.base_number and base.reason:
         raise ConflictError(
             N_("Version %(number)s was published meanwhile. Discard this draft and begin anew."),
             number=base.number,
@@ -199,7 +199,7 @@ def roll_back(
     )
     if earlier is None:
         raise UnknownDefinitionError
-    changes = merge(earlier.changes, _retire_since(key, scope, earlier))
+    changes = merge(earlier.changes, _retire_since(key, scope, earlier.changes))
     definition = resolve(key, changes, scope)
     require_valid(definition)
     faults = [f for f in lint(definition) if f.blocks]
@@ -208,18 +208,38 @@ def roll_back(
     return _publish(key, scope, changes, reason, actor, now)
 
 
-def _retire_since(key: str, scope: str, earlier: DefinitionVersion) -> dict[str, Any]:
+def _retire_since(key: str, scope: str, earlier: Flat) -> dict[str, Any]:
     """What keeps the province's own fields published since, as retired ones: data stand behind
     them."""
     newest = _changes_in_force(key, scope)
     kept: dict[str, Any] = {}
     for path in newest:
         item, _slash, name = path.rpartition("/")
-        if name != "is_custom" or not newest[path] or path in earlier.changes:
+        if name != "is_custom" or not newest[path] or path in earlier:
             continue
         kept |= {each: newest[each] for each in newest if each.startswith(f"{item}/")}
         kept[f"{item}/is_retired"] = True
     return kept
+
+
+def publish_changes(
+    key: str, changes: Flat, *, scope: str = "", reason: str, actor: Actor, now: datetime
+) -> DefinitionVersion:
+    """Publish a whole layer that comes from elsewhere; a draft that is open is then behind, own
+    fields it does not have stay, retired.
+
+    Raises UnknownDefinitionError, RuleViolation, LayerError, InvalidDefinitionError,
+    FaultyDefinitionError.
+    """
+    reason = _require_reason(reason)
+    _lock(key)
+    changes = merge(changes, _retire_since(key, scope, changes))
+    definition = resolve(key, changes, scope)
+    require_valid(definition)
+    faults = [f for f in lint(definition) if f.blocks]
+    if faults:
+        raise FaultyDefinitionError(faults)
+    return _publish(key, scope, changes, reason, actor, now)
 
 
 def _require_reason(reason: str) -> str:
