@@ -52,6 +52,14 @@ BADGES = {
 }
 
 
+TALLIES = {
+    Effect.NEW: "new",
+    Effect.CHANGED: "changed",
+    Effect.CONFLICT: "failing",
+    Effect.DELETED: "failing",
+}
+
+
 class UploadForm(f.PortalForm):
     """A pack to be looked at."""
 
@@ -257,6 +265,7 @@ def _shown(item: Item) -> dict[str, Any]:
         "refusals": say_refusal(item),
         "choice": item.choice.value,
         "choices": [(choice.value, _(CHOICE_LABELS[choice])) for choice in item.choices],
+        "is_ticked": item.choice is Choice.DELETE,
         "is_deletion": item.effect is Effect.DELETED,
     }
 
