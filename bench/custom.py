@@ -29,8 +29,8 @@ MOST_RATIO = 1.3
 SCREEN = "specialties"
 
 FIELDS = {
-    "x_floor": {"kind": "number", "label": "Floor", "is_sortable": True},
-    "x_place": {"kind": "text", "label": "Place", "is_sortable": True},
+    "x_floor": {"kind": "number", "label": "Floor", "label_zh": "楼层", "is_sortable": True},
+    "x_place": {"kind": "text", "label": "Place", "label_zh": "地点", "is_sortable": True},
 }
 LISTS = {
     "above a number": ("_flt_0_x_floor=50000&{}=x_floor", "_flt_1_number=49999&{}=number"),
