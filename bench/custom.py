@@ -35,7 +35,7 @@ FIELDS = {
 LISTS = {
     "above a number": ("_flt_0_x_floor=50000&{}=x_floor", "_flt_1_number=49999&{}=number"),
     "one number, downwards": ("_flt_2_x_floor=777&{}=x_floor", "_flt_0_number=777&{}=number"),
-    "texts that hold": ("_flt_0_x_place=5&{}=x_place", "_flt_0_name=5&{}=name"),
+    "texts that hold": ("_flt_0_x_place=5&{}=x_place", "_flt_2_name=5&{}=name"),
 }
 """(on the custom field, on the column) of each list that is asked for; `{}` is what to sort by."""
 

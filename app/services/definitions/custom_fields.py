@@ -8,6 +8,7 @@ written here. People are no such table: what is known of them is personal, and h
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -313,7 +314,8 @@ def contains(model: Any, field: Field, typed: str) -> ColumnElement[bool] | None
     wanted = clean_text(typed)
     if not wanted:
         return None
-    held: ColumnElement[bool] = _text(model, field).icontains(wanted, autoescape=True)
+    escaped = re.sub(r"([\\%_])", r"\\\1", wanted)
+    held: ColumnElement[bool] = _text(model, field).ilike(f"%{escaped}%")
     return held
 
 

@@ -178,6 +178,15 @@ class CustomFilter(BaseFilter):
         return query if condition is None else query.filter(condition)
 
 
+class RangeFilter(CustomFilter):
+    """A condition that one piece of the field's index answers."""
+
+    def index_order(self) -> ColumnElement[Any]:
+        """The order of the field's index."""
+        order: ColumnElement[Any] = cf.expression(self.model, self.field).asc().nulls_last()
+        return order
+
+
 def filters_of(field: Definition, datamodel: Any) -> list[CustomFilter]:
     """The filters of a field, as the filter bar and the address number them."""
     asked: tuple[tuple[str, Any, Any], ...]
@@ -193,10 +202,11 @@ def filters_of(field: Definition, datamodel: Any) -> list[CustomFilter]:
             asked = (*asked, ("eq", cf.equals, _l("Equal to")))
     else:
         asked = (("eq", cf.equals, _l("Equal to")),)
+    kind = RangeFilter if field.kind in {"number", "date", "month"} else CustomFilter
     return [
         type(
             f"Custom_{arg}",
-            (CustomFilter,),
+            (kind,),
             {"field": field, "ask": staticmethod(ask), "arg_name": arg, "name": name},
         )(field.name, datamodel)
         for arg, ask, name in asked
