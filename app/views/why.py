@@ -65,6 +65,7 @@ TABLE_WORDS = {
     "ProfessionalTitle": N_("Professional title"),
     "RoutingStep": N_("Routing step"),
     "Series": N_("Title series"),
+    "ShippedDefinition": N_("Definition as shipped"),
 }
 """Tables the audit log does not name."""
 
