@@ -104,7 +104,7 @@ def import_(
 ) -> None:
     """Take over FILE: say --dry-run or --apply."""
     if mode is None:
-        raise click.UsageError(_("Say --dry-run or --apply."))
+        raise click.UsageError(_("Say whether to try the pack out or to apply it."))
     content = file.read_bytes()
     now = clock.now()
     if mode == "dry-run":

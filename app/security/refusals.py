@@ -66,6 +66,10 @@ def _note(status: int, page: str) -> None:
         note_refusal(refusal, account_id=account_id, now=clock.real_now())
 
 
+MOST = 2**31 - 1
+"""The greatest key the database keeps; a greater one would break the transaction."""
+
+
 def _is_somebody_elses() -> bool:
     """Whether the row that was not given is there."""
     model, key = g.get("not_shown", (None, None))
@@ -74,6 +78,7 @@ def _is_somebody_elses() -> bool:
     [column, *more] = inspect(model).primary_key
     if more:
         return False
-    return (
-        db.session.scalar(select(column).where(column == column.type.python_type(key))) is not None
-    )
+    typed = column.type.python_type(key)
+    if isinstance(typed, int) and not 0 < typed <= MOST:
+        return False
+    return db.session.scalar(select(column).where(column == typed)) is not None

@@ -36,7 +36,7 @@ ARGUMENTS = (
     "--hide-scrollbars",
     "--lang=zh-CN",
 )
-LOCAL_SCHEMES = ("data", "blob", "about", "chrome", "devtools")
+LOCAL_SCHEMES = ("data", "blob", "about", "chrome", "chrome-extension", "devtools")
 WIDER_THAN_THE_WINDOW = """
 const width = window.innerWidth, root = document.documentElement;
 if (Math.max(root.scrollWidth, document.body.scrollWidth) <= width) return [];

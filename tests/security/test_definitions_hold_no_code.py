@@ -82,6 +82,7 @@ fuzzed = settings(
 )
 
 
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
 @fuzzed
 @given(layer=layers)
 def test_a_layer_is_refused_in_words_or_becomes_a_readable_form(

@@ -493,7 +493,7 @@ CONFIGURATION = [
     "parameters.yaml",
     "reason_codes.yaml",
     "dictionaries.yaml",
-    "screens/application_form.yaml",
+    *(f"screens/{path.name}" for path in (config.SEED_FOLDER / "screens").glob("*.yaml")),
     "plan_2022.yaml",
 ]
 

@@ -172,9 +172,12 @@ def test_neither_number_nor_login_nor_code_stands_in_redis(
         if key.startswith(b"portal:session:"):
             continue
         kind = store.type(key)
-        reader = {b"string": store.get, b"hash": store.hgetall}.get(
-            kind, lambda each: store.lrange(each, 0, -1)
-        )
+        reader = {
+            b"string": store.get,
+            b"hash": store.hgetall,
+            b"set": store.smembers,
+            b"zset": lambda each: store.zrange(each, 0, -1),
+        }.get(kind, lambda each: store.lrange(each, 0, -1))
         kept += key + repr(reader(key)).encode()
     for secret in (phone, "nmdesign", sent(), code):
         assert secret.encode() not in kept
