@@ -94,7 +94,7 @@ def say_changes(item: Item) -> list[str]:
             return said
     if item.effect is Effect.DELETED:
         return []
-    return [_say_change(change) for change in item.differences]
+    return [_say_change(change) for change in item.differences if change.before or _says(change)]
 
 
 def _say_definition(item: Item) -> list[str] | None:
@@ -113,15 +113,20 @@ def _say_definition(item: Item) -> list[str] | None:
     return [say_difference(each) for each in describe_differences(*definitions)]
 
 
+def _says(change: Change) -> bool:
+    """Whether a value that was not there before says anything."""
+    return change.after not in (None, "", [])
+
+
 def _say_change(change: Change) -> str:
     name = name_property(change.path)
-    if change.before is None:
+    if change.before in (None, "", []):
         return f"{name}：{show(change.after)}"
     return gettext(
         "%(name)s: from “%(before)s” to “%(after)s”",
         name=name,
         before=show(change.before),
-        after=show(change.after) if change.after is not None else gettext("not set"),
+        after=show(change.after) if _says(change) else gettext("not set"),
     )
 
 

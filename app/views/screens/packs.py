@@ -264,10 +264,19 @@ def _shown(item: Item) -> dict[str, Any]:
         "more": max(0, len(lines) - MOST_LINES),
         "refusals": say_refusal(item),
         "choice": item.choice.value,
-        "choices": [(choice.value, _(CHOICE_LABELS[choice])) for choice in item.choices],
+        "choices": [(choice.value, _name_choice(item, choice)) for choice in item.choices],
+        "removal": _name_choice(item, Choice.DELETE),
         "is_ticked": item.choice is Choice.DELETE,
         "is_deletion": item.effect is Effect.DELETED,
     }
+
+
+def _name_choice(item: Item, choice: Choice) -> str:
+    if choice is Choice.OVERWRITE and item.effect is Effect.NEW:
+        return str(_("Take over"))
+    if choice is Choice.DELETE and "is_active" in item.kind.fields:
+        return str(_("Offer no longer"))
+    return str(_(CHOICE_LABELS[choice]))
 
 
 SCREENS_OF_LISTS = {
