@@ -19,7 +19,6 @@ from app.services.actors import Actor
 from app.services.definitions.lint import lint_everything
 from app.services.packs import checking, importing
 from app.services.packs.planning import (
-    CHOICE_LABELS,
     EFFECT_LABELS,
     Choice,
     Effect,
@@ -27,7 +26,7 @@ from app.services.packs.planning import (
     Plan,
 )
 from app.terminal import gettext as _
-from app.views.screens.pack_words import name_item, name_kind, say_changes, say_refusal
+from app.views.screens.pack_words import name_choice, name_item, name_kind, say_changes, say_refusal
 from app.views.screens.words import say_finding
 
 OPERATOR: Final = Actor(None, "./portal config", frozenset({ActorRole.SYSTEM_ADMIN}))
@@ -201,5 +200,5 @@ def _say_refusals(plan: Plan) -> Iterator[str]:
 
 
 def _title(item: Item) -> str:
-    effect, choice = _(EFFECT_LABELS[item.effect]), _(CHOICE_LABELS[item.choice])
+    effect, choice = _(EFFECT_LABELS[item.effect]), name_choice(item, item.choice)
     return f"{effect} [{choice}] {name_kind(item)} {name_item(item)}"

@@ -305,6 +305,18 @@ def test_deletions_happen_only_when_ticked(app: Flask):
     assert not [item for item in look_at(content).items if item.effect is Effect.DELETED]
 
 
+def test_own_fields_a_pack_does_not_have_stay_retired(app: Flask):
+    content = export()
+    own = "sections/profile/fields/x_rank"
+    given = {"#": 15, "kind": "text", "label": "Rank", "label_zh": "职级", "is_custom": True}
+    publish({f"{own}/{name}": value for name, value in given.items()})
+    take_over(content, {only(look_at(content), "definitions").token: Choice.DELETE})
+    version = newest_version(APPLICATION_FORM)
+    assert version is not None
+    retired = given | {"is_retired": True}
+    assert version.changes == {f"{own}/{name}": value for name, value in retired.items()}
+
+
 def test_what_cannot_be_taken_over_says_why_and_stops_the_whole_import(app: Flask):
     requirement = db.session.scalars(select(MaterialRequirement)).first()
     assert requirement is not None

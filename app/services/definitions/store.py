@@ -199,7 +199,7 @@ def roll_back(
     )
     if earlier is None:
         raise UnknownDefinitionError
-    changes = merge(earlier.changes, _retire_since(key, scope, earlier.changes))
+    changes = keep_own_fields(key, earlier.changes, scope)
     definition = resolve(key, changes, scope)
     require_valid(definition)
     faults = [f for f in lint(definition) if f.blocks]
@@ -208,18 +208,18 @@ def roll_back(
     return _publish(key, scope, changes, reason, actor, now)
 
 
-def _retire_since(key: str, scope: str, earlier: Flat) -> dict[str, Any]:
-    """What keeps the province's own fields published since, as retired ones: data stand behind
-    them."""
+def keep_own_fields(key: str, changes: Flat, scope: str = "") -> dict[str, Any]:
+    """A layer with the province's own fields in force that it does not have, as retired ones: data
+    stand behind them."""
     newest = _changes_in_force(key, scope)
     kept: dict[str, Any] = {}
     for path in newest:
         item, _slash, name = path.rpartition("/")
-        if name != "is_custom" or not newest[path] or path in earlier:
+        if name != "is_custom" or not newest[path] or path in changes:
             continue
         kept |= {each: newest[each] for each in newest if each.startswith(f"{item}/")}
         kept[f"{item}/is_retired"] = True
-    return kept
+    return merge(changes, kept)
 
 
 def publish_changes(
@@ -233,7 +233,7 @@ def publish_changes(
     """
     reason = _require_reason(reason)
     _lock(key)
-    changes = merge(changes, _retire_since(key, scope, changes))
+    changes = keep_own_fields(key, changes, scope)
     definition = resolve(key, changes, scope)
     require_valid(definition)
     faults = [f for f in lint(definition) if f.blocks]

@@ -27,7 +27,7 @@ class Definitions(Kind):
     name = "definitions"
     label = N_("Screen definition")
     keys = ("definition", "committee")
-    is_mergeable = True
+    removal = N_("Set back to the default")
     fields = {
         "definition": text(60, may_be_empty=False),
         "committee": text(LONGEST_NAME),

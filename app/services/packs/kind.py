@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from app.domain.messages import N_
 from app.services.actors import Actor
 
 Document = Mapping[str, Any]
@@ -27,8 +28,9 @@ class Kind(ABC):
     label: ClassVar[str]
     keys: ClassVar[tuple[str, ...]]
     fields: ClassVar[Mapping[str, Mapping[str, Any]]]
-    is_mergeable: ClassVar[bool] = False
     is_removable: ClassVar[bool] = True
+    removal: ClassVar[str] = N_("Delete")
+    """What `remove` does, for people."""
 
     @abstractmethod
     def read(self) -> Sequence[Document]:

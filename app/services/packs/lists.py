@@ -89,6 +89,7 @@ class Entries(Kind):
     name = "dictionary_entries"
     label = N_("Option of a dictionary")
     keys = ("dictionary", "code")
+    removal = N_("Offer no longer")
     fields = {
         "dictionary": text(60, may_be_empty=False),
         "code": text(40, may_be_empty=False),
@@ -138,6 +139,7 @@ class Reasons(Kind):
     name = "reason_codes"
     label = N_("Reason code")
     keys = ("use", "code")
+    removal = N_("Offer no longer")
     fields = {
         "use": text(20, may_be_empty=False),
         "code": text(40, may_be_empty=False),

@@ -28,6 +28,7 @@ class Parameters(Kind):
     name = "parameters"
     label = N_("Parameter")
     keys = ("parameter",)
+    removal = N_("Set back to the default")
     fields = {
         "parameter": text(80, may_be_empty=False),
         "value": {

@@ -17,10 +17,10 @@ from app.messages import explain
 from app.models import Dictionary, Parameter, ShippedDefinition
 from app.services.definitions.differences import describe_differences
 from app.services.definitions.schemas import require_valid
-from app.services.definitions.store import FaultyDefinitionError
+from app.services.definitions.store import FaultyDefinitionError, keep_own_fields
 from app.services.definitions.versions import resolve
 from app.services.packs.kind import Document, canonical
-from app.services.packs.planning import Choice, Effect, Item
+from app.services.packs.planning import CHOICE_LABELS, Choice, Effect, Item
 from app.services.packs.registry import DEFINITIONS
 from app.views.labels import LABELS
 from app.views.screens.words import name_of_item, say_difference, say_finding
@@ -86,6 +86,13 @@ _NAMES: Final[Mapping[str, Any]] = {
 }
 
 
+def name_choice(item: Item, choice: Choice) -> str:
+    """What a decision does with an object."""
+    if choice is Choice.OVERWRITE and item.effect is Effect.NEW:
+        return str(gettext("Take over"))
+    return str(gettext(item.kind.removal if choice is Choice.DELETE else CHOICE_LABELS[choice]))
+
+
 def say_changes(item: Item) -> list[str]:
     """What differs, a sentence each."""
     if item.kind is DEFINITIONS:
@@ -104,8 +111,11 @@ def _say_definition(item: Item) -> list[str] | None:
     try:
         scope = DEFINITIONS.scope(document)
         definitions = [
-            resolve(document["definition"], each["changes"] if each else {}, scope)
-            for each in (item.mine, after)
+            resolve(document["definition"], changes, scope)
+            for changes in (
+                item.mine["changes"] if item.mine else {},
+                keep_own_fields(document["definition"], after["changes"] if after else {}, scope),
+            )
         ]
         require_valid(definitions[1])
     except DomainError:

@@ -22,13 +22,19 @@ from app.messages import explain
 from app.models import ConfigurationPack
 from app.services.definitions.lint import lint_everything
 from app.services.packs import archive, importing
-from app.services.packs.planning import CHOICE_LABELS, EFFECT_LABELS, Choice, Effect, Item, Plan
+from app.services.packs.planning import EFFECT_LABELS, Choice, Effect, Item, Plan
 from app.views import forms as f
 from app.views.background_jobs import send_content
 from app.views.base import scoped
 from app.views.menu import add_screen
 from app.views.records import UNUSED, RecordView
-from app.views.screens.pack_words import name_item, name_kind, say_changes, say_refusal
+from app.views.screens.pack_words import (
+    name_choice,
+    name_item,
+    name_kind,
+    say_changes,
+    say_refusal,
+)
 from app.views.screens.places import edit_url
 from app.views.screens.words import say_finding
 
@@ -264,19 +270,11 @@ def _shown(item: Item) -> dict[str, Any]:
         "more": max(0, len(lines) - MOST_LINES),
         "refusals": say_refusal(item),
         "choice": item.choice.value,
-        "choices": [(choice.value, _name_choice(item, choice)) for choice in item.choices],
-        "removal": _name_choice(item, Choice.DELETE),
+        "choices": [(choice.value, name_choice(item, choice)) for choice in item.choices],
+        "removal": name_choice(item, Choice.DELETE),
         "is_ticked": item.choice is Choice.DELETE,
         "is_deletion": item.effect is Effect.DELETED,
     }
-
-
-def _name_choice(item: Item, choice: Choice) -> str:
-    if choice is Choice.OVERWRITE and item.effect is Effect.NEW:
-        return str(_("Take over"))
-    if choice is Choice.DELETE and "is_active" in item.kind.fields:
-        return str(_("Offer no longer"))
-    return str(_(CHOICE_LABELS[choice]))
 
 
 SCREENS_OF_LISTS = {
