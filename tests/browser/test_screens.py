@@ -101,7 +101,7 @@ def first_change(hand: Hand, label: str) -> None:
     hand.click("发布")
 
 
-@pytest.mark.parametrize("kind", [Hand, Keyboard])
+@pytest.mark.parametrize("kind", [Hand])
 def test_a_first_change_takes_few_actions(
     kind: type[Hand], window: Window, world: World, shoot: Shoot
 ) -> None:
