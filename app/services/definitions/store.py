@@ -170,9 +170,7 @@ def publish_draft(
             N_("Version %(number)s was published meanwhile. Discard this draft and begin anew."),
             number=base.number,
         )
-    faults = [f for f in lint(resolve(key, draft.changes, scope)) if f.blocks]
-    if faults:
-        raise FaultyDefinitionError(faults)
+    _require_faultless(resolve(key, draft.changes, scope))
     version = _publish(key, scope, draft.changes, reason, actor, now)
     db.session.delete(draft)
     db.session.flush()
@@ -199,13 +197,7 @@ def roll_back(
     )
     if earlier is None:
         raise UnknownDefinitionError
-    changes = keep_own_fields(key, earlier.changes, scope)
-    definition = resolve(key, changes, scope)
-    require_valid(definition)
-    faults = [f for f in lint(definition) if f.blocks]
-    if faults:
-        raise FaultyDefinitionError(faults)
-    return _publish(key, scope, changes, reason, actor, now)
+    return publish_changes(key, earlier.changes, scope=scope, reason=reason, actor=actor, now=now)
 
 
 def keep_own_fields(key: str, changes: Flat, scope: str = "") -> dict[str, Any]:
@@ -236,10 +228,14 @@ def publish_changes(
     changes = keep_own_fields(key, changes, scope)
     definition = resolve(key, changes, scope)
     require_valid(definition)
-    faults = [f for f in lint(definition) if f.blocks]
+    _require_faultless(definition)
+    return _publish(key, scope, changes, reason, actor, now)
+
+
+def _require_faultless(definition: Mapping[str, Any]) -> None:
+    faults = [finding for finding in lint(definition) if finding.blocks]
     if faults:
         raise FaultyDefinitionError(faults)
-    return _publish(key, scope, changes, reason, actor, now)
 
 
 def _require_reason(reason: str) -> str:

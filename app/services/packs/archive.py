@@ -174,7 +174,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     try:
         file = zipfile.ZipFile(io.BytesIO(data))
         infos = file.infolist()
-    except (*BROKEN, NotImplementedError) as error:
+    except BROKEN as error:
         raise _foreign() from error
     names = [info.filename for info in infos]
     if f"{MANIFEST}.json" not in names:
@@ -192,7 +192,7 @@ def _unpack_one(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with file.open(info) as stream:
             data = stream.read(info.file_size + 1)
-    except (*BROKEN, NotImplementedError) as error:
+    except BROKEN as error:
         raise _damaged() from error
     if len(data) != info.file_size:
         raise _damaged()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 
@@ -83,13 +84,44 @@ def _only(kind: Dictionaries, row: Dictionary) -> dict[str, Any]:
     return {name: getattr(row, name) for name in kind.fields if name not in kind.keys}
 
 
-class Entries(Kind):
+class Options(Kind):
+    """Rows of a table people choose from, known by their key, offered or no longer."""
+
+    model: ClassVar[Any]
+    removal = N_("Offer no longer")
+
+    def read(self) -> Sequence[Document]:
+        """All of them, also those no longer offered."""
+        return [
+            {name: getattr(row, name) for name in self.fields}
+            for row in db.session.scalars(select(self.model))
+        ]
+
+    def write(self, document: Document, *, reason: str, actor: Actor, now: datetime) -> None:
+        """Enter or change one."""
+        wanted = {key: document[key] for key in self.keys}
+        row_id = db.session.scalar(select(self.model.id).filter_by(**wanted))
+        self.save(row_id, dict(document), actor=actor, now=now)
+
+    @staticmethod
+    @abstractmethod
+    def save(row_id: int | None, values: dict[str, Any], *, actor: Actor, now: datetime) -> Any:
+        """The service of its page."""
+
+    def remove(self, document: Document, *, reason: str, actor: Actor, now: datetime) -> None:
+        """Offer it no longer."""
+        self.write({**document, "is_active": False}, reason=reason, actor=actor, now=now)
+
+
+class Entries(Options):
     """The options of the dictionaries."""
+
+    model = DictionaryEntry
+    save = staticmethod(save_entry)
 
     name = "dictionary_entries"
     label = N_("Option of a dictionary")
     keys = ("dictionary", "code")
-    removal = N_("Offer no longer")
     fields = {
         "dictionary": text(60, may_be_empty=False),
         "code": text(40, may_be_empty=False),
@@ -97,13 +129,6 @@ class Entries(Kind):
         "position": POSITION,
         "is_active": TRUTH,
     }
-
-    def read(self) -> Sequence[Document]:
-        """All of them, also those no longer offered."""
-        return [
-            {name: getattr(row, name) for name in self.fields}
-            for row in db.session.scalars(select(DictionaryEntry))
-        ]
 
     def shipped(self) -> Sequence[Document]:
         """Those of seed/dictionaries.yaml."""
@@ -119,27 +144,16 @@ class Entries(Kind):
             for position, item in enumerate(dictionary.items("items"), start=1)
         ]
 
-    def write(self, document: Document, *, reason: str, actor: Actor, now: datetime) -> None:
-        """Enter or change an option."""
-        row_id = db.session.scalar(
-            select(DictionaryEntry.id).filter_by(
-                dictionary=document["dictionary"], code=document["code"]
-            )
-        )
-        save_entry(row_id, dict(document), actor=actor, now=now)
 
-    def remove(self, document: Document, *, reason: str, actor: Actor, now: datetime) -> None:
-        """Offer it no longer."""
-        self.write({**document, "is_active": False}, reason=reason, actor=actor, now=now)
-
-
-class Reasons(Kind):
+class Reasons(Options):
     """理由代码."""
+
+    model = ReasonCode
+    save = staticmethod(save_reason)
 
     name = "reason_codes"
     label = N_("Reason code")
     keys = ("use", "code")
-    removal = N_("Offer no longer")
     fields = {
         "use": text(20, may_be_empty=False),
         "code": text(40, may_be_empty=False),
@@ -148,13 +162,6 @@ class Reasons(Kind):
         "position": POSITION,
         "is_active": TRUTH,
     }
-
-    def read(self) -> Sequence[Document]:
-        """All of them, also those no longer offered."""
-        return [
-            {name: getattr(row, name) for name in self.fields}
-            for row in db.session.scalars(select(ReasonCode))
-        ]
 
     def shipped(self) -> Sequence[Document]:
         """Those of seed/reason_codes.yaml."""
@@ -171,17 +178,6 @@ class Reasons(Kind):
             for number, entry in enumerate(entries, start=1)
             for index, use in enumerate(entry.listed("actions"))
         ]
-
-    def write(self, document: Document, *, reason: str, actor: Actor, now: datetime) -> None:
-        """Enter or change a reason."""
-        row_id = db.session.scalar(
-            select(ReasonCode.id).filter_by(use=document["use"], code=document["code"])
-        )
-        save_reason(row_id, dict(document), actor=actor, now=now)
-
-    def remove(self, document: Document, *, reason: str, actor: Actor, now: datetime) -> None:
-        """Offer it no longer."""
-        self.write({**document, "is_active": False}, reason=reason, actor=actor, now=now)
 
 
 def _shipped_dictionaries() -> list[tuple[int, Entry]]:

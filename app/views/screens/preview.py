@@ -41,6 +41,12 @@ def definition_of(key: str) -> Mapping[str, Any]:
     return as_role_sees(store.drafted(key), on[1])
 
 
+def is_on(key: str) -> bool:
+    """Whether the present request shows the draft of this screen."""
+    on = present()
+    return on is not None and on[0] == key
+
+
 def present() -> tuple[str, ActorRole] | None:
     """(screen, role) of the preview that is on, for an account that may still edit screens."""
     if not has_request_context() or MARK not in session:

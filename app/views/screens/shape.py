@@ -153,6 +153,8 @@ def _find(view: Any) -> Shape | None:
     except UnknownDefinitionError:
         return None
     is_chinese = speaks_chinese()
+    if preview.is_on(view.screen_key):  # a draft is kept for nobody else
+        return _make(view, definition, is_chinese=is_chinese)
     name = ("shape", type(view).__name__, is_chinese)
     kept = generation.kept(name, lambda: _make(view, definition, is_chinese=is_chinese))
     if kept.definition is definition or kept.definition == definition:
