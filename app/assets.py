@@ -16,7 +16,7 @@ from whitenoise import WhiteNoise
 def register(app: Flask) -> None:
     """Serve `static/vendor/` beside its `.gz` files and mark the addresses of our own files."""
     static = Path(app.static_folder or "")
-    app.wsgi_app = WhiteNoise(  # type: ignore[method-assign]
+    files = WhiteNoise(
         app.wsgi_app,
         root=static / "vendor",
         prefix="static/vendor/",
@@ -24,6 +24,9 @@ def register(app: Flask) -> None:
         allow_all_origins=False,
         add_headers_function=_add_headers,
     )
+    # What a browser asks for beside a PDF or a picture, which cannot name an icon of their own.
+    files.add_file_to_dictionary("/favicon.ico", str(static / "img" / "emblem.svg"))
+    app.wsgi_app = files  # type: ignore[method-assign]
 
     @app.url_defaults
     def add_version(endpoint: str, values: dict[str, Any]) -> None:

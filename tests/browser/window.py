@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+    WebDriverException,
+)
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 Shoot = Callable[..., None]
@@ -45,6 +48,7 @@ return [...document.querySelectorAll("body *")]
   .map((e) => `${e.tagName}.${e.className} to ${Math.round(e.getBoundingClientRect().right)}`)
   .slice(0, 5).concat([`the page is ${root.scrollWidth} wide, the window ${width}`]);
 """
+NOT_IN_THE_DOCUMENT = "does not belong to the document"
 LOADED = "return document.readyState === 'complete'"
 
 
@@ -61,6 +65,20 @@ def start_chromium(chromium: str, chromedriver: str, profile: Path) -> Chrome:
     driver = Chrome(options=options, service=Service(executable_path=chromedriver))
     driver.set_page_load_timeout(PATIENCE)
     return driver
+
+
+def is_gone(element: WebElement) -> bool:
+    """Whether the page of an element has been left; at the moment of changing, the driver says so
+    in words of its own."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    except WebDriverException as error:
+        if NOT_IN_THE_DOCUMENT in str(error.msg):
+            return True
+        raise
+    return False
 
 
 class Window:
@@ -130,7 +148,7 @@ class Window:
         """What happens inside leads to another page, which is checked."""
         before = self.driver.find_element(By.TAG_NAME, "html")
         yield
-        self.until(staleness_of(before))
+        self.until(lambda _driver: is_gone(before))
         self.until(lambda driver: driver.execute_script(LOADED))
         self.check()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
@@ -111,3 +112,10 @@ def test_file_input_names_kinds_and_limit() -> None:
 def test_input_keeps_a_given_class() -> None:
     shown = PortalInput("text")(_InstantForm().at, class_="wide")
     assert 'class="form-control wide"' in shown
+
+
+def test_icon_is_there_for_documents_that_name_none(client: FlaskClient) -> None:
+    """Browsers ask for it beside every PDF and picture."""
+    with client.get("/favicon.ico") as answer:
+        assert (answer.status_code, answer.mimetype) == (200, "image/svg+xml")
+        assert b"<svg" in answer.data
